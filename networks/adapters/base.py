@@ -1,0 +1,57 @@
+"""The questions that the renderer asks of any generator."""
+
+import abc
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor, nn
+
+from networks.info import GeneratorInfo
+
+NoiseMode = Literal['none', 'constant', 'random']
+
+
+class Inspectable(abc.ABC):
+    """A generator that can be looked into. Subclasses are final.
+
+    The module is never changed by a render: what a request changes (transform, filters) is passed as
+    `overrides`, buffer name -> tensor, for one call.
+    """
+
+    module: nn.Module
+    """In evaluation mode, gradients off. Hooks and overrides attach here."""
+    info: GeneratorInfo
+
+    @abc.abstractmethod
+    def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:
+        """Latents of `z` [batch, z_dim], without truncation: [batch, num_ws, w_dim].
+
+        `class_index`: None on a conditional model means class 0.
+        """
+
+    @abc.abstractmethod
+    def synthesize(
+        self,
+        latents: Tensor,
+        overrides: Mapping[str, Tensor] | None = None,
+        *,
+        noise: NoiseMode = 'constant',
+        noise_seed: int = 0,
+        float32: bool = False,
+    ) -> Tensor:
+        """Images [batch, channels, height, width], nominally in [-1, 1], of `latents` [batch, num_ws, w_dim].
+
+        `noise_seed` fixes the draw of noise='random'. `float32` forces full precision on fp16 networks.
+        """
+
+    def average(self) -> Tensor | None:
+        """The average latent [w_dim] that truncation moves towards; None when the model has none."""
+        return None
+
+    def filters(self) -> Mapping[str, Tensor]:
+        """The resampling filter buffers that `overrides` may replace: buffer name -> taps."""
+        return {}
+
+    def transform(self, matrix: Tensor) -> Mapping[str, Tensor]:
+        """Overrides that apply `matrix` [3, 3] (how the IMAGE moves: x right, y down, image widths) to the input."""
+        raise ValueError(self.info.why_not('transform') or 'This generator has no input transform.')

@@ -1,0 +1,287 @@
+"""Everything that the user chose, as one frozen value. Requests are derived from it, never stored in it."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from render.request import (
+    Affine,
+    FilterDirection,
+    FilterKind,
+    FilterSpec,
+    LatentSpec,
+    ModelKey,
+    NoiseMode,
+    RenderRequest,
+    SpectrumSpec,
+    SynthesisSpec,
+    ViewSpec,
+)
+
+LATTICE_ROW = 100
+"""Seeds per row of the latent lattice: seed = column + LATTICE_ROW * row."""
+SEED_LIMIT = 2**31
+SideName = Literal['a', 'b']
+
+
+@dataclass(frozen=True, slots=True)
+class LatentState:
+    """A point on the lattice of seeds: whole numbers are seeds, between them their latents are blended."""
+
+    x: float = 0.0
+    y: float = 0.0
+    class_index: int | None = None
+    animate: bool = False
+    speed: float = 0.25
+    """Lattice steps a second while animating."""
+
+
+@dataclass(frozen=True, slots=True)
+class TruncationState:
+    psi: float = 1.0
+    layers: int | None = None
+    """How many w rows, from the first. None = all."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixingState:
+    enabled: bool = False
+    seed: int = 1
+    layers: tuple[int, ...] = ()
+    """Rows of w that come from `seed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseState:
+    mode: NoiseMode = 'constant'
+    seed: int = 0
+    animate: bool = False
+    """With mode 'random': a new seed every frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformState:
+    """How the input's Fourier features are moved: scale, then rotate about the centre, then translate."""
+
+    x: float = 0.0
+    y: float = 0.0
+    """Image widths; x right, y down."""
+    degrees: float = 0.0
+    """Counter-clockwise as seen on screen."""
+    scale: float = 1.0
+    """Larger than 1 enlarges the picture."""
+    animate: Literal['none', 'translate', 'rotate'] = 'none'
+    speed: float = 0.05
+    """Turns (or image widths) a second while animating."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterState:
+    kind: FilterKind = 'network'
+    direction: FilterDirection = 'both'
+    layers: tuple[str, ...] | None = None
+    """None = all layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerState:
+    """Which tensor is shown, and how it becomes pixels."""
+
+    layer: str | None = None
+    """None = the image."""
+    mode: Literal['rgb', 'channel', 'sheet'] = 'rgb'
+    channel: int = 0
+    """First of the three shown as RGB, the one shown alone, or the first of the sheet."""
+    gain_db: float = 0.0
+    normalize: bool = True
+    """Of layers; the image is shown as it is."""
+    colormap: str = 'gray'
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumState:
+    visible: bool = True
+    kaiser_beta: float = 8.0
+    channel: int | None = None
+    average_count: int = 32
+    """How many latents 'Average' takes."""
+    plot: Literal['both', 'image', 'profiles'] = 'both'
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasState:
+    zoom: float = 1.0
+    """1 = fit the picture into the pane."""
+    pan_x: float = 0.0
+    pan_y: float = 0.0
+    """Of the picture's centre, in picture widths."""
+    undo_transform: bool = False
+    outline: bool = False
+    """Draw where the image canvas lies inside a layer with margins."""
+    probe: bool = True
+    smooth: bool = False
+    """Linear instead of nearest when magnified."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    folder: str = 'out'
+    what: Literal['picture', 'window'] = 'picture'
+    seconds: float = 4.0
+    """Length of a clip."""
+    frames_per_second: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceState:
+    precision: Literal['network', 'float32'] = 'network'
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One generator and how it is looked at. Two sides make an A/B comparison."""
+
+    model: ModelKey | None = None
+    latent: LatentState = LatentState()
+    truncation: TruncationState = TruncationState()
+    mixing: MixingState = MixingState()
+    noise: NoiseState = NoiseState()
+    transform: TransformState = TransformState()
+    filters: FilterState = FilterState()
+    layer: LayerState = LayerState()
+    spectrum: SpectrumState = SpectrumState()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The whole choice. `asdict` of it is the session file."""
+
+    a: Side = Side()
+    b: Side | None = None
+    """The second side of a comparison, or None."""
+    active: SideName = 'a'
+    link_latent: bool = True
+    link_transform: bool = True
+    link_view: bool = True
+    canvas: CanvasState = CanvasState()
+    capture: CaptureState = CaptureState()
+    performance: PerformanceState = PerformanceState()
+    follow: str | None = None
+    """Run directory whose newest snapshot is shown."""
+    recent: tuple[str, ...] = ()
+
+    def side(self, name: SideName) -> Side:
+        """The side called `name`; 'b' without a comparison is 'a'."""
+        return self.b if name == 'b' and self.b is not None else self.a
+
+    @property
+    def current(self) -> Side:
+        """The side that the panels edit."""
+        return self.side(self.active)
+
+    def with_current(self, side: Side) -> 'Session':
+        """This session with `side` in place of the active one."""
+        return replace(self, b=side) if self.active == 'b' and self.b is not None else replace(self, a=side)
+
+
+def lattice_seeds(x: float, y: float) -> tuple[tuple[int, float], ...]:
+    """The seeds around a lattice point with their bilinear weights, zero weights left out."""
+    column, row = math.floor(x), math.floor(y)
+    fx, fy = x - column, y - row
+    corners = (
+        (column, row, (1 - fx) * (1 - fy)),
+        (column + 1, row, fx * (1 - fy)),
+        (column, row + 1, (1 - fx) * fy),
+        (column + 1, row + 1, fx * fy),
+    )
+    return tuple(((cx + cy * LATTICE_ROW) % SEED_LIMIT, weight) for cx, cy, weight in corners if weight > 0)
+
+
+def affine(state: TransformState) -> Affine:
+    """Rows of the 2x3 map of the image: scale, rotate counter-clockwise on screen, translate."""
+    angle = math.radians(state.degrees)
+    # Exact at multiples of 90 degrees, so that "no rotation" is bit-identical to none.
+    cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
+    s = state.scale
+    # y points down, so a turn that looks counter-clockwise has +sin in the first row.
+    return (s * cos, s * sin, state.x, -s * sin, s * cos, state.y)
+
+
+def to_request(session: Session, name: SideName | None = None) -> RenderRequest | None:
+    """What one side asks the renderer for; None while no model is open. Pure."""
+    side = session.side(name or session.active)
+    if side.model is None:
+        return None
+    mixing = side.mixing
+    latent = LatentSpec(
+        seeds=lattice_seeds(side.latent.x, side.latent.y),
+        mix_seed=mixing.seed if mixing.enabled and mixing.layers else None,
+        mix_layers=mixing.layers if mixing.enabled else (),
+        truncation=side.truncation.psi,
+        truncation_layers=side.truncation.layers,
+        class_index=side.latent.class_index,
+    )
+    synthesis = SynthesisSpec(
+        transform=affine(side.transform),
+        filters=_filter_spec(side.filters),
+        noise=side.noise.mode,
+        noise_seed=side.noise.seed if side.noise.mode == 'random' else 0,
+        precision=session.performance.precision,
+        layer=side.layer.layer,
+    )
+    return RenderRequest(side.model, latent, synthesis, _view_spec(session, side))
+
+
+def _filter_spec(state: FilterState) -> FilterSpec:
+    if state.kind == 'network':
+        return FilterSpec()  # direction and layers mean nothing then: keep requests equal
+    return FilterSpec(state.kind, state.direction, state.layers)
+
+
+def _view_spec(session: Session, side: Side) -> ViewSpec:
+    shown, is_layer = side.layer, side.layer.layer is not None
+    first = shown.channel if is_layer else 0
+    return ViewSpec(
+        mode=shown.mode if is_layer else 'rgb',
+        channels=(first, first + 1, first + 2) if shown.mode == 'rgb' or not is_layer else (first,),
+        sheet_first=first,
+        gain_db=shown.gain_db,
+        normalize=shown.normalize and is_layer,
+        colormap=shown.colormap,
+        undo_transform=session.canvas.undo_transform,
+        spectrum=SpectrumSpec(side.spectrum.kaiser_beta, side.spectrum.channel) if side.spectrum.visible else None,
+        response_layer=shown.layer,
+    )
+
+
+def is_animating(session: Session) -> bool:
+    """Whether the picture moves by itself, so the window must not sleep."""
+    sides = (session.a,) if session.b is None else (session.a, session.b)
+    return any(s.latent.animate or s.transform.animate != 'none' or _noise_moves(s.noise) for s in sides)
+
+
+def tick(session: Session, seconds: float) -> Session:
+    """The session after `seconds` of its animations."""
+    if not is_animating(session):
+        return session
+    a = _tick_side(session.a, seconds)
+    return replace(session, a=a, b=None if session.b is None else _tick_side(session.b, seconds))
+
+
+def _noise_moves(noise: NoiseState) -> bool:
+    return noise.animate and noise.mode == 'random'
+
+
+def _tick_side(side: Side, seconds: float) -> Side:
+    if side.latent.animate:
+        side = replace(side, latent=replace(side.latent, x=side.latent.x + side.latent.speed * seconds))
+    step = side.transform.speed * seconds
+    if side.transform.animate == 'rotate':
+        degrees = (side.transform.degrees + 360 * step + 180) % 360 - 180
+        side = replace(side, transform=replace(side.transform, degrees=degrees))
+    if side.transform.animate == 'translate':
+        x = (side.transform.x + step + 0.5) % 1 - 0.5
+        side = replace(side, transform=replace(side.transform, x=x))
+    if _noise_moves(side.noise):
+        side = replace(side, noise=replace(side.noise, seed=(side.noise.seed + 1) % SEED_LIMIT))
+    return side

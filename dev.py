@@ -54,7 +54,7 @@ def lint_steps() -> list[list[str]]:
     return [
         ['-m', 'ruff', 'format', '--check', '--quiet', *files],
         ['-m', 'ruff', 'check', '--quiet', *files],
-        ['-m', 'basedpyright', '--level', 'error', '--warnings'],
+        ['-m', 'basedpyright', '--pythonpath', str(PYTHON), '--level', 'error'],
     ]
 
 
@@ -68,11 +68,11 @@ def set_up(requirements: str) -> str | None:
     uv = shutil.which('uv')
     print(f'Setting up {VENV} (once; a few minutes, mostly the download of PyTorch) …', file=sys.stderr, flush=True)
     make = [uv, 'venv', '--quiet', str(VENV)] if uv else [sys.executable, '-m', 'venv', str(VENV)]
-    if not PYTHON.exists() and subprocess.run(make).returncode:
+    if not PYTHON.exists() and subprocess.run(make, check=False).returncode:
         shutil.rmtree(VENV, ignore_errors=True)  # half a .venv would be taken for a whole one
         return 'The virtual environment could not be made; on Debian or Ubuntu: apt-get install -y python3-venv'
     pip = [uv, 'pip', 'install', '--python', str(PYTHON)] if uv else [str(PYTHON), '-m', 'pip', 'install', '--quiet']
-    if subprocess.run([*pip, '-r', str(ROOT / requirements)]).returncode:
+    if subprocess.run([*pip, '-r', str(ROOT / requirements)], check=False).returncode:
         return (
             f'The packages of {requirements} could not be installed (see above); check the network and run this again.'
         )
@@ -88,9 +88,13 @@ def stamp(requirements: str) -> str:
 
 
 def call(arguments: list[str]) -> int:
-    """Run .venv's Python in the project's root; return its exit code."""
+    """Run .venv's Python, tools in the project's root and scripts where the user stands; return its exit code."""
+    if arguments[0] in SCRIPTS:
+        arguments, folder = [str(ROOT / arguments[0]), *arguments[1:]], None
+    else:
+        folder = ROOT
     try:
-        code = subprocess.run([str(PYTHON), *arguments], cwd=ROOT).returncode
+        code = subprocess.run([str(PYTHON), *arguments], cwd=folder, check=False).returncode
     except KeyboardInterrupt:
         return 130
     return code if code >= 0 else 128 - code  # killed by a signal: the shell's convention

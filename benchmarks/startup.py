@@ -1,0 +1,79 @@
+"""Time from start to window and to the demo's first picture, against `import torch` alone, in one interleaved run.
+
+python -m benchmarks.startup [--rounds N] [--path PATH] [--json]
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Options:
+    path: str = 'demo:'
+    """What is opened."""
+    rounds: int = 5
+    """How often each is started, in turn; one more round warms the file cache."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def seconds_to_import_torch() -> float:
+    """Wall time of a Python that imports torch and ends."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, '-c', 'import torch'], check=True)
+    return time.perf_counter() - start
+
+
+def seconds_to_events(path: str) -> dict[str, float]:
+    """Seconds from the start of the process to 'window' and 'first_picture', as the window itself reports them."""
+    command = [sys.executable, str(ROOT / 'visualizer.py'), 'window', path, '--headless', '--frames', '1', '--timings']
+    start = time.time()
+    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    events = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
+    return {event['event']: event['time'] - start for event in events}
+
+
+def measure(options: Options) -> dict[str, list[float]]:
+    """Seconds per kind, one entry a round."""
+    rows: dict[str, list[float]] = {'import torch': [], 'window': [], 'first_picture': []}
+    for index in range(options.rounds + 1):
+        torch_seconds, events = seconds_to_import_torch(), seconds_to_events(options.path)
+        if index:
+            rows['import torch'].append(torch_seconds)
+            rows['window'].append(events['window'])
+            rows['first_picture'].append(events['first_picture'])
+    return rows
+
+
+def main(options: Options) -> None:
+    rows = measure(options)
+    base = rows['import torch']
+    table = {
+        name: {
+            'median_s': statistics.median(values),
+            'min_s': min(values),
+            'max_s': max(values),
+            'ratio': statistics.median(value / reference for value, reference in zip(values, base, strict=True)),
+        }
+        for name, values in rows.items()
+    }
+    if options.json:
+        print(json.dumps(table, indent=2))
+        return
+    print(f'{"":16}{"median s":>10}{"range":>16}{"× import torch":>16}')
+    for name, row in table.items():
+        spread = f'{row["min_s"]:.2f}–{row["max_s"]:.2f}'
+        print(f'{name:16}{row["median_s"]:10.2f}{spread:>16}{row["ratio"]:16.2f}')
+
+
+if __name__ == '__main__':
+    main(tyro.cli(Options, description=__doc__))

@@ -1,0 +1,194 @@
+"""Which implementation of an operator runs, and why.
+
+Every operator has a plain-torch reference; `ops.fast_cpu` and `ops.cuda` may register faster ones. They are imported when
+an operator is first called, not before. A backend may decline a call with a reason; the next one is asked, in the
+order of priority, down to the reference. Each reason is logged once and shown by `report()`.
+"""
+
+import importlib
+import importlib.util
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+BackendName = Literal['reference', 'cpu', 'cuda']
+Supports = Callable[[Tensor, Any], str | None]
+"""Of the first tensor and the operator's spec: None = can run it; else the reason why not, without shapes in it."""
+
+_MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda'))
+_MAX_REASONS = 256
+"""Bound of the memory of reasons, should a backend invent new ones for ever."""
+
+_log = logging.getLogger(__name__)
+_Call = TypeVar('_Call', bound=Callable[..., Tensor])
+
+
+@dataclass(frozen=True, slots=True)
+class _Implementation:
+    backend: BackendName
+    call: Callable[..., Tensor]
+    supports: Supports
+    priority: int
+
+
+@dataclass(slots=True)
+class _Registry:
+    """The one owner of what is registered and of what happened."""
+
+    implementations: dict[str, list[_Implementation]] = field(default_factory=dict)
+    unavailable: dict[BackendName, str] = field(default_factory=dict)
+    """Backends whose module could not be imported, and why."""
+    reasons: dict[tuple[str, BackendName, str], None] = field(default_factory=dict)
+    last: dict[str, tuple[BackendName, str]] = field(default_factory=dict)
+    """Operator -> who ran it most recently, and why nobody faster did ('' = nobody faster exists)."""
+    loaded: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+_registry = _Registry()
+_forced: ContextVar[tuple[BackendName, bool] | None] = ContextVar('forced backend', default=None)
+
+
+def always(x: Tensor, spec: Any) -> str | None:
+    """None: the implementation declines nothing."""
+    return None
+
+
+def implements(
+    op: str, backend: BackendName, supports: Supports = always, priority: int = 0
+) -> Callable[[_Call], _Call]:
+    """Decorator that registers an implementation of `op`; highest priority is asked first.
+
+    The function receives what the operator's reference receives: its tensors, then its frozen spec.
+    """
+
+    def register(call: _Call) -> _Call:
+        with _registry.lock:
+            others = [one for one in _registry.implementations.get(op, ()) if one.backend != backend]
+            ranked = [*others, _Implementation(backend, call, supports, priority)]
+            _registry.implementations[op] = sorted(ranked, key=lambda one: (one.backend == 'reference', -one.priority))
+        return call
+
+    return register
+
+
+def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
+    """The implementation that shall run `op` on `x` now; a few microseconds.
+
+    Raises `RuntimeError` inside `use_backend(name, strict=True)` when that backend declines.
+    """
+    if not _registry.loaded:
+        _load()
+    forced = _forced.get()
+    device = x.device.type
+    declined = ''
+    for one in _registry.implementations[op]:
+        if one.backend != 'reference':
+            if one.backend != device or (forced is not None and forced[0] != one.backend):
+                continue
+            reason = one.supports(x, spec)
+            if reason is not None:
+                declined = _remember(op, one.backend, reason)
+                continue
+        elif forced is not None and forced[1] and forced[0] != 'reference':
+            raise RuntimeError(
+                f'{op} was to run on the {forced[0]} backend only, which declined: {_why(forced[0], device, declined)}.'
+            )
+        _registry.last[op] = (one.backend, declined)
+        return one.call
+    raise LookupError(f'operator {op!r} has no reference implementation; import its module first')
+
+
+@contextmanager
+def use_backend(name: BackendName, *, strict: bool = False) -> Iterator[None]:
+    """Within the block and this thread, ask only backend `name`, then the reference.
+
+    `strict`: raise `RuntimeError` instead of running the reference, so that a test cannot pass without its subject.
+    """
+    if name not in ('reference', 'cpu', 'cuda'):
+        raise ValueError(f"there is no backend {name!r}; choose 'reference', 'cpu' or 'cuda'")
+    token = _forced.set((name, strict))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def needs_gradient(*tensors: Tensor | None) -> bool:
+    """Whether autograd records a call on these tensors."""
+    return torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)
+
+
+def report() -> dict[str, str]:
+    """For each operator who runs it and why: 'cpu', or 'reference: cpu declined (needs gradients)'."""
+    if not _registry.loaded:
+        _load()
+    return {op: _describe(op) for op in sorted(_registry.implementations)}
+
+
+def backends() -> dict[str, str]:
+    """For each backend 'ready', or the reason why it cannot be used on this machine."""
+    if not _registry.loaded:
+        _load()
+    present = {one.backend for ranked in _registry.implementations.values() for one in ranked}
+    states = {name: 'ready' if name in present else 'registered no operator' for name, _ in _MODULES}
+    return {'reference': 'ready', **states, **_registry.unavailable}
+
+
+def _describe(op: str) -> str:
+    if op not in _registry.last:
+        names = [one.backend for one in _registry.implementations[op]]
+        return f'not used yet; can run on {", ".join(names)}'
+    backend, declined = _registry.last[op]
+    if backend == 'reference' and not declined:
+        declined = '; '.join(f'{name}: {reason}' for name, reason in _registry.unavailable.items())
+    return f'{backend}: {declined}' if declined else backend
+
+
+def _why(backend: BackendName, device: str, declined: str) -> str:
+    """Why a backend asked for by name does not run."""
+    if backend in _registry.unavailable:
+        return _registry.unavailable[backend]
+    return declined or f'it does not run this operator on {device} tensors'
+
+
+def _remember(op: str, backend: BackendName, reason: str) -> str:
+    """Log a reason the first time; return it as a phrase."""
+    key = (op, backend, reason)
+    if key not in _registry.reasons and len(_registry.reasons) < _MAX_REASONS:
+        _registry.reasons[key] = None
+        _log.info('%s: the %s backend declined: %s', op, backend, reason)
+    return f'{backend} declined ({reason})'
+
+
+def _load() -> None:
+    """Import the backends that this machine can have; remember why the others cannot be used."""
+    with _registry.lock:
+        if _registry.loaded:
+            return
+        for backend, module in _MODULES:
+            reason = _import(backend, module)
+            if reason is not None:
+                _registry.unavailable[backend] = reason
+                _log.info('the %s backend is not available: %s', backend, reason)
+        _registry.loaded = True
+
+
+def _import(backend: BackendName, module: str) -> str | None:
+    """Import a backend's module; None, or why that did not work."""
+    if backend == 'cuda' and not torch.cuda.is_available():
+        return 'torch sees no NVIDIA GPU'
+    if importlib.util.find_spec(module) is None:
+        return f'this version has no {module}'
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever a kernel library does wrong at start, the reference still runs
+        return f'{type(error).__name__}: {error}'
+    return None

@@ -1,0 +1,194 @@
+"""Upsample, filter, downsample: the resampling step that every other operator is made of.
+
+Karras et al. 2020 and 2021 (StyleGAN2, StyleGAN3): insert zeros, pad or crop, convolve with a finite impulse response,
+keep every n-th sample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ops.backend import implements, needs_gradient, pick
+
+Factor = int | Sequence[int]
+"""One number for both axes, or (x, y)."""
+Padding = int | Sequence[int]
+"""One number, or (x, y), or (left, right, top, bottom); negative = crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirSpec:
+    """Everything about one call except its tensors; usable as a key."""
+
+    up: tuple[int, int]
+    """(x, y)."""
+    down: tuple[int, int]
+    """(x, y)."""
+    padding: tuple[int, int, int, int]
+    """Left, right, top, bottom, in samples of the upsampled signal."""
+    flip_filter: bool
+    gain: float
+    filter_shape: tuple[int, ...]
+    """() = no filter, (taps,) = separable, (height, width) = full."""
+    needs_gradient: bool
+
+
+def parse_factor(factor: Factor) -> tuple[int, int]:
+    """A resampling factor as (x, y); raises `ValueError` below 1."""
+    x, y = (factor, factor) if isinstance(factor, int) else (int(factor[0]), int(factor[1]))
+    if x < 1 or y < 1:
+        raise ValueError(f'a resampling factor must be 1 or more, got {factor}')
+    return x, y
+
+
+def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
+    """Padding as (left, right, top, bottom)."""
+    if isinstance(padding, int):
+        return padding, padding, padding, padding
+    values = tuple(int(value) for value in padding)
+    if len(values) == 2:
+        return values[0], values[0], values[1], values[1]
+    if len(values) != 4:
+        raise ValueError(f'padding must be one number, (x, y) or (left, right, top, bottom), got {padding}')
+    return values
+
+
+def filter_size(f: Tensor | None) -> tuple[int, int]:
+    """Width and height of a filter in taps; (1, 1) for None."""
+    return (1, 1) if f is None else (f.shape[-1], f.shape[0])
+
+
+def upfirdn2d(
+    x: Tensor,
+    f: Tensor | None,
+    *,
+    up: Factor = 1,
+    down: Factor = 1,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    gain: float = 1.0,
+) -> Tensor:
+    """Resampled signal: `up`-fold zero insertion, padding, convolution with `f`, every `down`-th sample.
+
+    `x`: [batch, channels, height, width].  `f`: [taps] (applied along both axes, each with the square root of `gain`),
+    [height, width], or None for the identity.  `up`, `down`: a number or (x, y).  `padding`: a number, (x, y) or (left,
+    right, top, bottom) in upsampled samples; negative crops.  `flip_filter`: correlate instead of convolve.
+    Returns [batch, channels, (height * up + top + bottom - filter height) // down + 1, likewise the width].
+    """
+    spec = FirSpec(
+        parse_factor(up),
+        parse_factor(down),
+        parse_padding(padding),
+        flip_filter,
+        gain,
+        () if f is None else tuple(f.shape),
+        needs_gradient(x, f),
+    )
+    return pick('upfirdn2d', x, spec)(x, f, spec)
+
+
+@implements('upfirdn2d', 'reference')
+def upfirdn2d_reference(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
+    """The truth in plain torch: any device, any float type, any order of derivative."""
+    if x.ndim != 4:
+        raise ValueError(f'upfirdn2d needs [batch, channels, height, width], got {tuple(x.shape)}')
+    x = _pad(_insert_zeros(x, *spec.up), spec.padding)
+    down_x, down_y = spec.down
+    if f is None:
+        return (x if spec.gain == 1 else x * spec.gain)[:, :, ::down_y, ::down_x]
+    if f.ndim not in (1, 2):
+        raise ValueError(f'a filter must be [taps] or [height, width], got {tuple(f.shape)}')
+    if x.shape[2] < f.shape[0] or x.shape[3] < f.shape[-1]:
+        raise ValueError(f'the padded signal {tuple(x.shape[2:])} is smaller than the filter {tuple(f.shape)}')
+    taps = (f * spec.gain ** (f.ndim / 2)).to(x.dtype)
+    if not spec.flip_filter:
+        taps = taps.flip(list(range(f.ndim)))  # torch correlates; a filter convolves
+    if f.ndim == 2:
+        return _correlate(x, taps, stride=(down_y, down_x))
+    return _correlate(_correlate(x, taps[None, :], stride=(1, down_x)), taps[:, None], stride=(down_y, 1))
+
+
+def filter2d(
+    x: Tensor, f: Tensor | None, *, padding: Padding = 0, flip_filter: bool = False, gain: float = 1.0
+) -> Tensor:
+    """Filtered signal of the same size (plus `padding`), aligned to its input.  Arguments as `upfirdn2d`."""
+    left, right, top, bottom = parse_padding(padding)
+    width, height = filter_size(f)
+    around = (left + width // 2, right + (width - 1) // 2, top + height // 2, bottom + (height - 1) // 2)
+    return upfirdn2d(x, f, padding=around, flip_filter=flip_filter, gain=gain)
+
+
+def upsample2d(
+    x: Tensor,
+    f: Tensor | None,
+    *,
+    up: Factor = 2,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    gain: float = 1.0,
+) -> Tensor:
+    """Signal with `up` times the samples over the same extent; arguments as `upfirdn2d`.
+
+    Zero insertion divides the mean by the number of new samples, so the filter gets that as gain.
+    """
+    up_x, up_y = parse_factor(up)
+    around = _add(parse_padding(padding), padding_for_up(f, (up_x, up_y)))
+    return upfirdn2d(x, f, up=(up_x, up_y), padding=around, flip_filter=flip_filter, gain=gain * up_x * up_y)
+
+
+def downsample2d(
+    x: Tensor,
+    f: Tensor | None,
+    *,
+    down: Factor = 2,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    gain: float = 1.0,
+) -> Tensor:
+    """Signal with every `down`-th of the samples, over the same extent; arguments as `upfirdn2d`."""
+    factors = parse_factor(down)
+    around = _add(parse_padding(padding), padding_for_down(f, factors))
+    return upfirdn2d(x, f, down=factors, padding=around, flip_filter=flip_filter, gain=gain)
+
+
+def padding_for_up(f: Tensor | None, up: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Padding that makes upsampling by `up` = (x, y) with `f` return exactly `up` times the size, centred."""
+    width, height = filter_size(f)
+    return (width + up[0] - 1) // 2, (width - up[0]) // 2, (height + up[1] - 1) // 2, (height - up[1]) // 2
+
+
+def padding_for_down(f: Tensor | None, down: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Padding that makes downsampling by `down` = (x, y) with `f` return the size divided by `down`, centred."""
+    width, height = filter_size(f)
+    return (width - down[0] + 1) // 2, (width - down[0]) // 2, (height - down[1] + 1) // 2, (height - down[1]) // 2
+
+
+def _add(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
+
+
+def _insert_zeros(x: Tensor, up_x: int, up_y: int) -> Tensor:
+    """`up - 1` zeros after every sample, also after the last."""
+    if up_x == 1 and up_y == 1:
+        return x
+    batch, channels, height, width = x.shape
+    x = F.pad(x.reshape(batch, channels, height, 1, width, 1), (0, up_x - 1, 0, 0, 0, up_y - 1))
+    return x.reshape(batch, channels, height * up_y, width * up_x)
+
+
+def _pad(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    if padding == (0, 0, 0, 0):
+        return x
+    left, right, top, bottom = padding
+    if x.shape[2] + top + bottom < 1 or x.shape[3] + left + right < 1:
+        raise ValueError(f'padding {padding} leaves nothing of a signal of {x.shape[3]} x {x.shape[2]} samples')
+    return F.pad(x, padding)
+
+
+def _correlate(x: Tensor, taps: Tensor, stride: tuple[int, int]) -> Tensor:
+    """Correlation of every channel with the same [height, width] taps, without padding."""
+    weight = taps[None, None].expand(x.shape[1], 1, *taps.shape)
+    return torch.conv2d(x, weight, stride=stride, groups=x.shape[1])

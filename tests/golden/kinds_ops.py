@@ -23,18 +23,20 @@ def with_gradients(case: Case, compute: Callable[[Leaves], Tensor]) -> dict[str,
 
     `dX`: gradient of sum(y * dy) with respect to input X.  `g2_X`: gradient of sum(dx * v) with respect to X.
     """
-    names = [name for name in case.inputs if f'd{name}' in case.wanted or f'g2_{name}' in case.wanted]
+    first = [name for name in case.inputs if f'd{name}' in case.wanted]
+    second = [name for name in case.inputs if f'g2_{name}' in case.wanted]
+    if second and 'x' not in first:
+        first.append('x')
+    names = {*first, *second}
     leaves = {name: x.detach().clone().requires_grad_(name in names) for name, x in case.inputs.items()}
-    y = compute(leaves)
-    outputs = {'y': y}
-    first = [name for name in names if f'd{name}' in case.wanted]
-    if not first:
-        return outputs
-    second = [name for name in names if f'g2_{name}' in case.wanted]
-    gradients = _gradients(y, [leaves[name] for name in first], leaves['dy'], create_graph=bool(second))
-    outputs |= {f'd{name}': gradient for name, gradient in zip(first, gradients, strict=True)}
+    outputs = {'y': compute(leaves)}
+    if first:
+        sources = [leaves[name] for name in first]
+        gradients = _gradients(outputs['y'], sources, leaves['dy'], create_graph=bool(second))
+        outputs |= {f'd{name}': gradient for name, gradient in zip(first, gradients, strict=True)}
     if second:
-        gradients = _gradients(outputs['dx'], [leaves[name] for name in second], leaves['v'], create_graph=False)
+        sources = [leaves[name] for name in second]
+        gradients = _gradients(outputs['dx'], sources, leaves['v'], create_graph=False)
         outputs |= {f'g2_{name}': gradient for name, gradient in zip(second, gradients, strict=True)}
     return outputs
 

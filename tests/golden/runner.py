@@ -7,13 +7,21 @@ A *handler* computes the outputs of one case:
 It returns a tensor for every name in `case.wanted` (extra names are ignored; None where the function returns
 None). Where the fixture holds expectations that are not tensors (`expected_attributes`, `layer_names`, `num_ws`) the
 handler checks them and raises `Mismatch` with one sentence. Handlers live in `kinds_*.py`, in a dict `KINDS`.
+
+The manifest's `schedules` are checked by `kinds_networks.check_schedules(manifest, tensors)`, which yields one `Outcome`
+per configuration, with the id `schedules/NAME`; `tensors.get(file, key)` returns a stored filter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+from tests.golden.compare import Comparison, compare
+from tests.golden.fixture import FixtureError, TensorFolder, load_manifest
 
 
 class Mismatch(Exception):
@@ -66,8 +74,132 @@ class Outcome:
     id: str
     passed: bool
     error: float | None = None
-    """Largest absolute difference over all outputs; None when nothing could be compared."""
+    """Largest difference, measured against its tolerance, over all outputs; None when nothing could be compared."""
     tolerance: float | None = None
-    """Absolute tolerance of the output that was closest to (or furthest beyond) its limit."""
+    """What was allowed there: atol + rtol * |expected|."""
     reason: str = ''
     """Why it failed, one sentence; 'not yet' where nothing of ours answers this kind."""
+    output: str = ''
+    """The output that the numbers belong to."""
+
+    def line(self) -> str:
+        """The outcome as the report prints it."""
+        numbers = ''
+        if self.error is not None and self.tolerance is not None:
+            numbers = f'error {self.error:.3g}, tolerance {self.tolerance:.3g}' + (
+                f' ({self.output})' if self.output else ''
+            )
+        details = '; '.join(text for text in (numbers, self.reason) if text)
+        return f'{"ok  " if self.passed else "FAIL"} {self.id:<48} {details}'.rstrip()
+
+
+ScheduleCheck = Callable[[Mapping[str, Any], TensorFolder], Iterable[Outcome]]
+
+
+def run_folder(folder: Path, only: str | None = None) -> Iterator[Outcome]:
+    """Outcome of every case of a fixture folder, and of every configuration of its schedules, as they are computed.
+
+    `only`: a glob, or a part, of the id (`upfirdn2d/00`) or the kind. Raises `FixtureError` when there is no manifest.
+    """
+    manifest = load_manifest(folder)
+    handlers, check_schedules = _load_handlers()
+    entries = {entry['id']: entry for entry in manifest['entries']}
+    with TensorFolder(folder) as tensors:
+        for entry in manifest['entries']:
+            for case in entry['cases']:
+                if _matches(only, f'{entry["id"]}/{case["id"]}', entry['kind']):
+                    yield run_case(entry, case, entries, tensors, handlers)
+        schedules = {
+            name: schedule
+            for name, schedule in manifest.get('schedules', {}).items()
+            if _matches(only, f'schedules/{name}', 'schedules')
+        }
+        if schedules:
+            yield from check_schedules({**manifest, 'schedules': schedules}, tensors)
+
+
+def run_case(
+    entry: Mapping[str, Any],
+    case: Mapping[str, Any],
+    entries: Mapping[str, Mapping[str, Any]],
+    tensors: TensorFolder,
+    handlers: Mapping[str, Handler],
+) -> Outcome:
+    """Outcome of one case; whatever goes wrong in it is the reason of its failure."""
+    name = f'{entry["id"]}/{case["id"]}'
+    handler = handlers.get(entry['kind'])
+    if handler is None:
+        return Outcome(name, False, reason=f'not yet: nothing of ours answers the kind {entry["kind"]}')
+    try:
+        loaded = _load_case(entry, case, entries, tensors)
+        expected = tensors.named(entry['file'], case.get('outputs', {}))
+        return _judge(loaded, handler(loaded), expected)
+    except (FixtureError, Mismatch) as error:
+        return Outcome(name, False, reason=str(error))
+    except Exception as error:  # a case may break in any way; the report says how, and the others still run
+        return Outcome(name, False, reason=f'{type(error).__name__}: {" ".join(str(error).split())}')
+
+
+def _load_case(
+    entry: Mapping[str, Any],
+    case: Mapping[str, Any],
+    entries: Mapping[str, Mapping[str, Any]],
+    tensors: TensorFolder,
+) -> Case:
+    source = entry
+    if 'state_from' in entry:
+        if entry['state_from'] not in entries:
+            raise FixtureError(f'the entry {entry["state_from"]!r}, whose state is to be used, is not in the manifest')
+        source = entries[entry['state_from']]
+    return Case(
+        entry=entry,
+        case=case,
+        args=case.get('args', {}),
+        inputs=tensors.named(entry['file'], case.get('inputs', {})),
+        state=tensors.named(source['file'], source.get('state', {})),
+        config=entry.get('config') or source.get('config', {}),
+        wanted=tuple(case.get('outputs', {})),
+        flags=frozenset(case.get('flags', ())),
+    )
+
+
+def _judge(case: Case, actual: Mapping[str, Tensor | None], expected: Mapping[str, Tensor]) -> Outcome:
+    """Compare every wanted output; the worst one speaks for the case."""
+    if case.case.get('returns_none'):
+        correct = bool(actual) and all(value is None for value in actual.values())
+        return (
+            Outcome(case.id, correct, 0.0, 0.0)
+            if correct
+            else Outcome(case.id, False, reason='the result must be None')
+        )
+    if not expected:
+        return Outcome(case.id, False, reason='the manifest names no output to compare')
+    compared: dict[str, Comparison] = {}
+    for name, golden in expected.items():
+        if name in actual:
+            compared[name] = compare(actual[name], golden, case.case['tolerance'][name])
+        else:
+            compared[name] = Comparison(False, reason='our implementation does not return it')
+    output, worst = max(compared.items(), key=lambda pair: (not pair[1].passed, pair[1].severity))
+    reason = f'{output}: {worst.reason}' if worst.reason else ''
+    return Outcome(case.id, worst.passed, worst.error, worst.tolerance, reason, output)
+
+
+def _load_handlers() -> tuple[Mapping[str, Handler], ScheduleCheck]:
+    """All handlers by kind, and the check of the schedules; imported here because they import this module."""
+    from tests.golden import kinds_ops
+
+    try:
+        from tests.golden import kinds_networks
+    except ImportError:
+        return kinds_ops.KINDS, _no_schedules
+    return {**kinds_ops.KINDS, **kinds_networks.KINDS}, kinds_networks.check_schedules
+
+
+def _no_schedules(manifest: Mapping[str, Any], tensors: TensorFolder) -> Iterator[Outcome]:
+    for name in manifest['schedules']:
+        yield Outcome(f'schedules/{name}', False, reason='not yet: nothing of ours answers the kind schedules')
+
+
+def _matches(pattern: str | None, name: str, kind: str) -> bool:
+    return pattern is None or pattern in name or fnmatchcase(name, pattern) or fnmatchcase(kind, pattern)

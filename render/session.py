@@ -22,6 +22,8 @@ LATTICE_ROW = 100
 """Seeds per row of the latent lattice: seed = column + LATTICE_ROW * row."""
 SEED_LIMIT = 2**31
 SideName = Literal['a', 'b']
+Motion = Literal['animations', 'latents', 'drag', 'turn']
+"""Of a clip: what is animated now, a walk through latents, a drag in a circle, or one full turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class CanvasState:
 class CaptureState:
     folder: str = 'out'
     what: Literal['picture', 'window'] = 'picture'
+    motion: Motion = 'latents'
+    """What moves in a clip."""
     seconds: float = 4.0
     """Length of a clip."""
     frames_per_second: int = 30
@@ -135,6 +139,18 @@ class CaptureState:
 @dataclass(frozen=True, slots=True)
 class PerformanceState:
     precision: Literal['network', 'float32'] = 'network'
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """The window itself; nothing here decides a pixel of the picture."""
+
+    hidden: tuple[str, ...] = ()
+    """Titles of the panels that are closed."""
+    hint_seen: bool = False
+    """The first-run hint was followed or closed."""
+    scale: float | None = None
+    """How large everything is drawn. None = as the monitor says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +182,7 @@ class Session:
     canvas: CanvasState = CanvasState()
     capture: CaptureState = CaptureState()
     performance: PerformanceState = PerformanceState()
+    window: WindowState = WindowState()
     follow: str | None = None
     """Run directory whose newest snapshot is shown."""
     recent: tuple[str, ...] = ()

@@ -1,0 +1,217 @@
+"""The alias-free generator of StyleGAN3 (Karras et al. 2021). Its layers follow the table of `networks.schedule`.
+
+Names of modules and tensors are those of published snapshots, so that their tensors load as they are.
+"""
+
+from collections.abc import Mapping
+from math import pi, sqrt
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from networks.config import AliasFreeConfig, MappingConfig, from_keywords
+from networks.layers import FullyConnected, runs_in_half
+from networks.mapping import MappingNetwork
+from networks.schedule import InputRecord, LayerRecord, Schedule, make_schedule
+from ops.bias_act import bias_act
+from ops.filtered_lrelu import filtered_lrelu
+from ops.modulated_conv2d import modulated_conv2d
+from ops.upfirdn2d import upsample2d
+
+
+class SynthesisInput(nn.Module):
+    """Fourier features, moved by the latent and by the user (Sec. 3.1, Appendix F.1).
+
+    Buffer `transform` [3, 3] says where each point of the picture comes from: the inverse of how the picture moves.
+    """
+
+    def __init__(self, w_dim: int, record: InputRecord) -> None:
+        super().__init__()
+        self.record = record
+        direction = torch.randn(record.channels, 2)
+        squared = direction.square().sum(1, keepdim=True)
+        # The length of a 2-D Gaussian is Rayleigh distributed, so exp(-length² / 4) is the radius of a uniform disc.
+        frequencies = direction * squared.rsqrt() * (-squared / 4).exp() * record.bandwidth
+        self.weight = nn.Parameter(torch.randn(record.channels, record.channels))
+        self.affine = FullyConnected(w_dim, 4, weight_init=0, bias_init=[1, 0, 0, 0]) if record.affine else None
+        self.register_buffer('transform', torch.eye(3))
+        self.register_buffer('freqs', frequencies)
+        self.register_buffer('phases', torch.rand(record.channels) - 0.5)
+
+    def forward(self, w: Tensor) -> Tensor:
+        """w [batch, w_dim] -> [batch, channels, size, size]. Without an affine map, w only says how many."""
+        record = self.record
+        motion = cast(Tensor, self.transform)[None] if self.affine is None else self._motion(self.affine(w))
+        freqs = cast(Tensor, self.freqs)
+        phases = cast(Tensor, self.phases) + (freqs @ motion[:, :2, 2:]).squeeze(2)  # [batch, channels], in turns
+        freqs = freqs @ motion[:, :2, :2]  # [batch, channels, 2], cycles per image width
+        room = max(record.rate / 2 - record.bandwidth, 1e-6)  # none at s = 4, where the fade becomes a step
+        amplitudes = (1 - (freqs.norm(dim=2) - record.bandwidth) / room).clamp(0, 1)
+        turns = self._grid() @ freqs[:, None].transpose(2, 3) + phases[:, None, None]  # [batch, y, x, channels]
+        x = torch.sin(2 * pi * turns) * amplitudes[:, None, None]
+        x = x @ (self.weight.t() / sqrt(record.channels))
+        return x.permute(0, 3, 1, 2).expand(w.shape[0], -1, -1, -1)
+
+    def _motion(self, affine: Tensor) -> Tensor:
+        """Rotation times translation times the user's transform, [batch, 3, 3], of the affine map's (r_c, r_s, t_x, t_y)."""
+        cosine, sine, x, y = (affine / affine[:, :2].norm(dim=1, keepdim=True)).unbind(1)
+        zero, one = torch.zeros_like(x), torch.ones_like(x)
+        rotation = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], 1).reshape(-1, 3, 3)
+        translation = torch.stack([one, zero, -x, zero, one, -y, zero, zero, one], 1).reshape(-1, 3, 3)
+        return rotation @ translation @ cast(Tensor, self.transform)
+
+    def _grid(self) -> Tensor:
+        """Centres of the samples, [y, x, 2], in image widths from the centre of the canvas."""
+        steps = torch.arange(self.record.size, device=self.weight.device, dtype=self.weight.dtype)
+        steps = (steps + 0.5 - self.record.size / 2) / self.record.rate
+        y, x = torch.meshgrid(steps, steps, indexing='ij')
+        return torch.stack([x, y], 2)
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated convolution and filtered non-linearity; filters that a call replaces may have other lengths."""
+
+    def __init__(self, w_dim: int, record: LayerRecord, *, conv_clamp: float | None, magnitude_ema_beta: float) -> None:
+        super().__init__()
+        self.record = record
+        self.clamp = conv_clamp
+        self.magnitude_ema_beta = magnitude_ema_beta
+        self.weight = nn.Parameter(torch.randn(record.channels, record.channels_in, record.kernel, record.kernel))
+        self.bias = nn.Parameter(torch.zeros(record.channels))
+        self.affine = FullyConnected(w_dim, record.channels_in, bias_init=1)
+        self.register_buffer('magnitude_ema', torch.ones([]))
+        self.register_buffer('up_filter', record.up_filter())
+        self.register_buffer('down_filter', record.down_filter())
+
+    def forward(self, x: Tensor, w: Tensor, *, update_emas: bool = False, float32: bool = False) -> Tensor:
+        """x [batch, channels_in, size_in, size_in], w [batch, w_dim] -> [batch, channels, size, size].
+
+        `update_emas`: let the mean square of the input, by whose root it is divided, follow this batch first.
+        """
+        record = self.record
+        magnitude = cast(Tensor, self.magnitude_ema)
+        if update_emas:
+            now = x.detach().to(magnitude.dtype).square().mean()
+            magnitude.copy_(now.lerp(magnitude, self.magnitude_ema_beta))
+        styles = self.affine(w)
+        if record.torgb:
+            styles = styles / sqrt(record.channels_in * record.kernel**2)
+        if runs_in_half(record.half_precision, x, float32):
+            x = x.half()
+        if not record.filtered:
+            return self._unfiltered(x, styles, magnitude)
+        x = modulated_conv2d(
+            x,
+            self.weight,
+            styles,
+            padding=record.kernel - 1,
+            demodulate=not record.torgb,
+            input_gain=magnitude.rsqrt(),
+        )
+        up_filter, down_filter = cast(Tensor | None, self.up_filter), cast(Tensor | None, self.down_filter)
+        return filtered_lrelu(
+            x,
+            up_filter,
+            down_filter,
+            self.bias,
+            up=record.up_factor,
+            down=record.down_factor,
+            padding=self._padding(up_filter, down_filter),
+            gain=1 if record.torgb else sqrt(2),
+            slope=1 if record.torgb else 0.2,
+            clamp=self.clamp,
+        )
+
+    def _padding(self, up_filter: Tensor | None, down_filter: Tensor | None) -> tuple[int, int, int, int]:
+        """Left, right, top, bottom, for the filters of this call."""
+        (up_x, up_y), (down_x, down_y) = _taps(up_filter), _taps(down_filter)
+        return *self.record.padding(up_x, down_x), *self.record.padding(up_y, down_y)
+
+    def _unfiltered(self, x: Tensor, styles: Tensor, magnitude: Tensor) -> Tensor:
+        """Rung E: upsample, convolve at the new rate with zeros around, bare leaky ReLU, crop to the margin."""
+        record = self.record
+        if record.up_factor > 1:
+            x = upsample2d(x, cast(Tensor, self.up_filter), up=record.up_factor)
+        x = modulated_conv2d(x, self.weight, styles, padding=record.kernel // 2, input_gain=magnitude.rsqrt())
+        x = bias_act(x, self.bias, act='lrelu', clamp=self.clamp)
+        spare = (x.shape[3] - record.size) // 2
+        return x[:, :, spare : spare + record.size, spare : spare + record.size]
+
+
+class SynthesisNetwork(nn.Module):
+    """w [batch, num_ws, w_dim] -> images [batch, channels, side, side]."""
+
+    def __init__(self, w_dim: int, img_resolution: int, img_channels: int, config: AliasFreeConfig) -> None:
+        super().__init__()
+        self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
+        self.config = config
+        self.schedule: Schedule = make_schedule(img_resolution, img_channels, config)
+        self.num_ws = self.schedule.num_ws
+        self.input = SynthesisInput(w_dim, self.schedule.input)
+        self.layer_names = tuple(record.name for record in self.schedule.layers)
+        for record in self.schedule.layers:
+            layer = SynthesisLayer(
+                w_dim, record, conv_clamp=config.conv_clamp, magnitude_ema_beta=config.magnitude_ema_beta
+            )
+            self.add_module(record.name, layer)
+
+    def forward(self, ws: Tensor, *, update_emas: bool = False, float32: bool = False) -> Tensor:
+        """Images, float32, nominally in [-1, 1]. `float32`: no half precision on a GPU either."""
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise ValueError(f'this network needs w of shape [batch, {self.num_ws}, {self.w_dim}], got {tuple(ws.shape)}')
+        ws = ws.to(self.input.weight.dtype)
+        x = self.input(ws[:, 0])
+        rows = ws[:, 1:] if self.schedule.input.affine else ws
+        for name, w in zip(self.layer_names, rows.unbind(1), strict=True):
+            x = self.get_submodule(name)(x, w, update_emas=update_emas, float32=float32)
+        return x.to(ws.dtype) * self.config.output_scale
+
+
+class Generator(nn.Module):
+    """Latents to images, built from the keywords of a published snapshot, or with `rung` from an older schedule."""
+
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        img_resolution: int,
+        img_channels: int,
+        mapping_kwargs: Mapping[str, Any] | None = None,
+        **synthesis_kwargs: Any,
+    ) -> None:
+        """Keywords: those of `MappingConfig` and `AliasFreeConfig`. Raises `ValueError` for one that does not exist."""
+        super().__init__()
+        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
+        self.img_resolution, self.img_channels = img_resolution, img_channels
+        config = from_keywords(AliasFreeConfig, synthesis_kwargs)
+        self.synthesis = SynthesisNetwork(w_dim, img_resolution, img_channels, config)
+        self.num_ws = self.synthesis.num_ws
+        mapping = from_keywords(MappingConfig, mapping_kwargs or {}, num_layers=2)
+        self.mapping = MappingNetwork(z_dim, c_dim, w_dim, self.num_ws, mapping)
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        *,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        update_emas: bool = False,
+        float32: bool = False,
+    ) -> Tensor:
+        """Images of z [batch, z_dim] and classes c [batch, c_dim]; see the two networks for the options."""
+        ws = self.mapping(
+            z,
+            c,
+            truncation_psi=truncation_psi,
+            truncation_cutoff=truncation_cutoff,
+            update_emas=update_emas,
+        )
+        return self.synthesis(ws, update_emas=update_emas, float32=float32)
+
+
+def _taps(taps: Tensor | None) -> tuple[int, int]:
+    """Width and height of a filter; (1, 1) for none."""
+    return (1, 1) if taps is None else (taps.shape[-1], taps.shape[0])

@@ -46,8 +46,8 @@ class _Registry:
     unavailable: dict[BackendName, str] = field(default_factory=dict)
     """Backends whose module could not be imported, and why."""
     reasons: dict[tuple[str, BackendName, str], None] = field(default_factory=dict)
-    last: dict[str, tuple[BackendName, str]] = field(default_factory=dict)
-    """Operator -> who ran it most recently, and why nobody faster did ('' = nobody faster exists)."""
+    last: dict[str, tuple[BackendName, str, str]] = field(default_factory=dict)
+    """Operator -> who ran it most recently, on which device, and why nobody faster did ('' = nobody was asked)."""
     loaded: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -66,13 +66,14 @@ def implements(
 ) -> Callable[[_Call], _Call]:
     """Decorator that registers an implementation of `op`; highest priority is asked first.
 
-    The function receives what the operator's reference receives: its tensors, then its frozen spec.
+    The function receives what the operator's reference receives: its tensors, then its frozen spec. A backend may
+    register several for one operator.
     """
 
     def register(call: _Call) -> _Call:
         with _registry.lock:
-            others = [one for one in _registry.implementations.get(op, ()) if one.backend != backend]
-            ranked = [*others, _Implementation(backend, call, supports, priority)]
+            new = _Implementation(backend, call, supports, priority)
+            ranked = [*(one for one in _registry.implementations.get(op, ()) if not _replaces(new, one)), new]
             _registry.implementations[op] = sorted(ranked, key=lambda one: (one.backend == 'reference', -one.priority))
         return call
 
@@ -98,10 +99,12 @@ def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
                 declined = _remember(op, one.backend, reason)
                 continue
         elif forced is not None and forced[1] and forced[0] != 'reference':
-            raise RuntimeError(
-                f'{op} was to run on the {forced[0]} backend only, which declined: {_why(forced[0], device, declined)}.'
-            )
-        _registry.last[op] = (one.backend, declined)
+            raise RuntimeError(f'{op} was to run on {forced[0]} only, but {_why(forced[0], device, declined)}')
+        _registry.last[op] = (
+            one.backend,
+            device,
+            declined if forced is None else declined or f'use_backend({forced[0]!r})',
+        )
         return one.call
     raise LookupError(f'operator {op!r} has no reference implementation; import its module first')
 
@@ -142,21 +145,29 @@ def backends() -> dict[str, str]:
     return {'reference': 'ready', **states, **_registry.unavailable}
 
 
+def _replaces(new: _Implementation, old: _Implementation) -> bool:
+    """An operator has one reference; and a function registered again, by a reloaded module, replaces itself."""
+    if new.backend == old.backend == 'reference':
+        return True
+    return (new.call.__module__, new.call.__qualname__) == (old.call.__module__, old.call.__qualname__)
+
+
 def _describe(op: str) -> str:
     if op not in _registry.last:
         names = [one.backend for one in _registry.implementations[op]]
         return f'not used yet; can run on {", ".join(names)}'
-    backend, declined = _registry.last[op]
-    if backend == 'reference' and not declined:
-        declined = '; '.join(f'{name}: {reason}' for name, reason in _registry.unavailable.items())
-    return f'{backend}: {declined}' if declined else backend
+    backend, device, reason = _registry.last[op]
+    if backend == 'reference' and not reason:
+        reason = _why(device, device, '')
+    return f'{backend}: {reason}' if reason else backend
 
 
-def _why(backend: BackendName, device: str, declined: str) -> str:
-    """Why a backend asked for by name does not run."""
-    if backend in _registry.unavailable:
-        return _registry.unavailable[backend]
-    return declined or f'it does not run this operator on {device} tensors'
+def _why(backend: str, device: str, declined: str) -> str:
+    """Why a backend does not run an operator on a device."""
+    unavailable = {str(name): reason for name, reason in _registry.unavailable.items()}
+    if backend in unavailable:
+        return f'{backend} is not available ({unavailable[backend]})'
+    return declined or f'there is no faster version for {device} tensors'
 
 
 def _remember(op: str, backend: BackendName, reason: str) -> str:

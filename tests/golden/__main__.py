@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if not options.json:
                     print(outcome.line(), flush=True)
     except FixtureError as error:
-        print(f'{error}.', file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     passed = sum(outcome.passed for outcome in outcomes)
     failed = len(outcomes) - passed

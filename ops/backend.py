@@ -147,9 +147,12 @@ def backends() -> dict[str, str]:
 
 def _replaces(new: _Implementation, old: _Implementation) -> bool:
     """An operator has one reference; and a function registered again, by a reloaded module, replaces itself."""
-    if new.backend == old.backend == 'reference':
-        return True
-    return (new.call.__module__, new.call.__qualname__) == (old.call.__module__, old.call.__qualname__)
+    if new.backend != old.backend:
+        return False
+    return new.backend == 'reference' or (new.call.__module__, new.call.__qualname__) == (
+        old.call.__module__,
+        old.call.__qualname__,
+    )
 
 
 def _describe(op: str) -> str:

@@ -62,6 +62,23 @@ def rgba(colour: Colour, alpha: float = 1.0) -> int:
     return sum(round(channel * 255) << (8 * place) for place, channel in enumerate(channels))
 
 
+def faded(packed: int) -> int:
+    """A packed colour as transparent as the style wants it just now, which is how imgui greys out what is disabled.
+
+    (`imgui.get_color_u32` takes any integer for an index of the style's colours, and reads beyond their end.)
+    """
+    alpha = imgui.get_style().alpha
+    return packed if alpha >= 1.0 else (packed & 0xFFFFFF) | round((packed >> 24) * alpha) << 24
+
+
+# The ones that controls push and draw with, in that form.
+TEXT_RGBA, MUTED_RGBA, FAINT_RGBA = rgba(TEXT), rgba(MUTED), rgba(FAINT)
+FRAME_RGBA, FRAME_HOVERED_RGBA, BORDER_RGBA = rgba(FRAME), rgba(FRAME_HOVERED), rgba(BORDER)
+ACCENT_RGBA, ACCENT_DIM_RGBA, ACCENT_FAINT_RGBA = rgba(ACCENT), rgba(ACCENT_DIM), rgba(ACCENT_FAINT)
+VEIL_RGBA = rgba((1.0, 1.0, 1.0, 0.06))
+ACCENT_HOVERED_RGBA = rgba(_hex('3a6fb3'))
+
+
 def load_fonts() -> None:
     """Give the current imgui context its fonts: Roboto, Roboto Bold, Inconsolata, each with the icons merged in."""
     folder = Path(imgui_bundle.__file__).parent / 'assets/fonts'

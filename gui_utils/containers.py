@@ -1,0 +1,130 @@
+"""Things around controls: foldable sections, disabled groups, help. Begin and end are paired by `with`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from imgui_bundle import ImVec2, imgui
+from imgui_bundle import icons_fontawesome_6 as icons
+
+from gui_utils import theme
+from gui_utils.rows import explain, show_tooltip
+
+
+@contextlib.contextmanager
+def panel(title: str, *, flags: int = 0) -> Iterator[bool]:
+    """A window of imgui's, dockable; the value says whether any of it shows, and only then should it be filled."""
+    shows, _ = imgui.begin(title, None, flags)
+    try:
+        yield shows
+    finally:
+        imgui.end()
+
+
+@contextlib.contextmanager
+def section(title: str, *, open: bool = True, note: str = '', tooltip: str = '') -> Iterator[bool]:
+    """A part that folds; the value says whether it is open, and only then should it be filled.
+
+    `note`: a muted word at the right end of its line.
+    """
+    flags = imgui.TreeNodeFlags_.default_open if open else 0
+    imgui.push_style_color(imgui.Col_.header, 0)
+    imgui.push_style_color(imgui.Col_.header_hovered, theme.VEIL_RGBA)
+    imgui.push_style_color(imgui.Col_.header_active, theme.VEIL_RGBA)
+    with theme.font(theme.BOLD):
+        is_open = imgui.collapsing_header(title, flags)
+    imgui.pop_style_color(3)
+    explain(tooltip)
+    _underline_and_note(note)
+    try:
+        yield is_open
+    finally:
+        if is_open:
+            imgui.dummy(ImVec2(0.0, 0.25 * imgui.get_font_size()))
+
+
+def _underline_and_note(note: str) -> None:
+    low, high = imgui.get_item_rect_min(), imgui.get_item_rect_max()
+    canvas = imgui.get_window_draw_list()
+    canvas.add_line(ImVec2(low.x, low.y), ImVec2(high.x, low.y), theme.faded(theme.BORDER_RGBA))
+    if note:
+        em = imgui.get_font_size()
+        left = high.x - imgui.calc_text_size(note).x - 0.5 * em
+        top = low.y + imgui.get_style().frame_padding.y
+        canvas.add_text(ImVec2(left, top), theme.faded(theme.MUTED_RGBA), note)
+
+
+@contextlib.contextmanager
+def disabled_unless(condition: bool, reason: str = '') -> Iterator[None]:
+    """Grey out what is inside unless `condition`; the mouse resting on it then shows `reason`."""
+    if condition:
+        yield
+        return
+    imgui.begin_disabled()
+    imgui.begin_group()
+    try:
+        yield
+    finally:
+        imgui.end_group()
+        imgui.end_disabled()
+        explain(reason)
+
+
+@contextlib.contextmanager
+def child(name: str, *, width: float = 0.0, height: float = 0.0, border: bool = False) -> Iterator[bool]:
+    """A part that scrolls on its own; sizes in em, 0 fills."""
+    em = imgui.get_font_size()
+    flags = imgui.ChildFlags_.borders if border else 0
+    shows = imgui.begin_child(name, ImVec2(width * em, height * em), flags)
+    try:
+        yield shows
+    finally:
+        imgui.end_child()
+
+
+@contextlib.contextmanager
+def popup(name: str) -> Iterator[bool]:
+    """What `imgui.open_popup(name)` opens; the value says whether it is open, and only then should it be filled."""
+    shows = imgui.begin_popup(name)
+    try:
+        yield shows
+    finally:
+        if shows:
+            imgui.end_popup()
+
+
+@contextlib.contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Tell apart controls of the same label, as in two sides of a comparison."""
+    imgui.push_id(name)
+    try:
+        yield
+    finally:
+        imgui.pop_id()
+
+
+def same_line(gap: float = 0.5) -> None:
+    """Put the next item to the right of the last one, `gap` em away."""
+    imgui.same_line(0.0, gap * imgui.get_font_size())
+
+
+def help_marker(text: str) -> None:
+    """A small question mark that explains."""
+    imgui.align_text_to_frame_padding()
+    imgui.text_colored(theme.FAINT, icons.ICON_FA_CIRCLE_QUESTION)
+    if imgui.is_item_hovered(imgui.HoveredFlags_.delay_short):
+        show_tooltip(text)
+
+
+def shortcut(key: imgui.Key, *, ctrl: bool = False, shift: bool = False, repeat: bool = False) -> bool:
+    """Whether exactly this combination was pressed now, and no text is being typed. On macOS ctrl means command."""
+    io = imgui.get_io()
+    if io.want_text_input or io.key_ctrl != ctrl or io.key_shift != shift or io.key_alt:
+        return False
+    return imgui.is_key_pressed(key, repeat)
+
+
+def is_editing() -> bool:
+    """Whether a control is held or typed in: one gesture, for undo."""
+    return imgui.is_any_item_active()

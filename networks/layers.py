@@ -73,10 +73,7 @@ class Conv2d(nn.Module):
             self.bias = None if start is None else nn.Parameter(start)
         else:
             self.register_buffer('weight', weight)
-            self.bias = None
-            if start is not None:
-                del self.bias
-                self.register_buffer('bias', start)
+            self.register_buffer('bias', start)
 
     def forward(self, x: Tensor, *, gain: float = 1.0) -> Tensor:
         """[batch, in channels, height, width] -> [batch, out channels, height * up / down, …], times `gain`."""

@@ -241,4 +241,6 @@ def _check(resolution: int, config: AliasFreeConfig) -> None:
     if config.rung not in (None, 'E', 'F', 'G', 'H'):
         raise ValueError(f'there is no rung {config.rung!r}; choose E, F, G, H, or None for flexible layers')
     if not 0 <= config.num_critical < config.num_layers:
-        raise ValueError(f'{config.num_critical} critical layers of {config.num_layers} leave none to widen the band in')
+        raise ValueError(
+            f'{config.num_critical} critical layers of {config.num_layers} leave none to widen the band in'
+        )

@@ -159,7 +159,9 @@ class SynthesisNetwork(nn.Module):
     def forward(self, ws: Tensor, *, update_emas: bool = False, float32: bool = False) -> Tensor:
         """Images, float32, nominally in [-1, 1]. `float32`: no half precision on a GPU either."""
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise ValueError(f'this network needs w of shape [batch, {self.num_ws}, {self.w_dim}], got {tuple(ws.shape)}')
+            raise ValueError(
+                f'this network needs w of shape [batch, {self.num_ws}, {self.w_dim}], got {tuple(ws.shape)}'
+            )
         ws = ws.to(self.input.weight.dtype)
         x = self.input(ws[:, 0])
         rows = ws[:, 1:] if self.schedule.input.affine else ws

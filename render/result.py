@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from networks.info import Capability as Capability  # the window takes it from here
 from networks.info import GeneratorInfo, LayerInfo
 from render.request import RenderRequest
 

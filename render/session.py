@@ -83,6 +83,8 @@ class FilterState:
     direction: FilterDirection = 'both'
     layers: tuple[str, ...] | None = None
     """None = all layers."""
+    response_layer: str | None = None
+    """Whose filters are plotted. None = those of the layer that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ def _view_spec(session: Session, side: Side) -> ViewSpec:
         colormap=shown.colormap,
         undo_transform=session.canvas.undo_transform,
         spectrum=SpectrumSpec(side.spectrum.kaiser_beta, side.spectrum.channel) if side.spectrum.visible else None,
-        response_layer=shown.layer,
+        response_layer=side.filters.response_layer or shown.layer,
     )
 
 

@@ -1,0 +1,126 @@
+"""What a panel can ask of the application: wishes as values, carried out after the frame is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPath:
+    """Open a model, run folder, session or picture with a session."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Browse:
+    """Show the system's dialog for choosing a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOpening:
+    """Stop reading the file that is being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class AverageSpectrum:
+    """Average the spectrum of what is shown over many latents."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAverage:
+    """Stop the averaging."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAverage:
+    """Show the spectrum of the current picture again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavePicture:
+    """Write the shown picture, with its session inside, into the capture folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveWindow:
+    """Write the whole window, with the session inside, into the capture folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordClip:
+    """Write a clip of what the capture panel says into the capture folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelClip:
+    """Stop the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSession:
+    """Write the session into the capture folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Go one edit back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redo:
+    """Go one edit forward."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToggleHelp:
+    """Show or hide the list of gestures and keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetLayout:
+    """Put every panel back to its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class DismissError:
+    """Close the banner over the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyText:
+    """Put text on the clipboard."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Close the window."""
+
+
+Command = (
+    OpenPath
+    | Browse
+    | CancelOpening
+    | AverageSpectrum
+    | CancelAverage
+    | ForgetAverage
+    | SavePicture
+    | SaveWindow
+    | RecordClip
+    | CancelClip
+    | SaveSession
+    | Undo
+    | Redo
+    | ToggleHelp
+    | ResetLayout
+    | DismissError
+    | CopyText
+    | Quit
+)
+Ask = Callable[[Command], None]
+"""Takes a wish; it is carried out after the frame."""

@@ -1,0 +1,95 @@
+"""Short sentences about what is shown: for the status line, the title bar and the canvas. Pure."""
+
+from __future__ import annotations
+
+from render.request import RenderRequest
+from render.result import GeneratorInfo, RenderResult
+from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, Side
+
+SHORTEN_SEEDS_FROM = SEED_LIMIT // 2
+
+
+def nearest_seed(latent: LatentState) -> int:
+    """The seed of the lattice point next to the latent."""
+    return (round(latent.x) + LATTICE_ROW * round(latent.y)) % SEED_LIMIT
+
+
+def seed_label(seed: int) -> str:
+    """The seed as text; the last ones before the limit as the negative numbers that they continue."""
+    return str(seed - SEED_LIMIT) if seed >= SHORTEN_SEEDS_FROM else str(seed)
+
+
+def latent_label(latent: LatentState) -> str:
+    """'seed 12' on a lattice point, 'near seed 12' between."""
+    between = latent.x != round(latent.x) or latent.y != round(latent.y)
+    return f'{"near " if between else ""}seed {seed_label(nearest_seed(latent))}'
+
+
+def layer_label(side: Side, model: GeneratorInfo | None) -> str:
+    """What is shown: the image or a layer's short name."""
+    if side.layer.layer is None:
+        return 'Image'
+    layer = model.layer(side.layer.layer) if model else None
+    return layer.label if layer else side.layer.layer
+
+
+def is_radial(model: GeneratorInfo) -> bool:
+    """Whether some filter of the network is radially symmetric, as rotation needs."""
+    return any(filter_info.radial for layer in model.layers for filter_info in layer.filters)
+
+
+def motion_hint(model: GeneratorInfo | None, side: Side) -> tuple[str, str]:
+    """What the texture should do when the picture moves: a few words, and the reason as a sentence."""
+    if model is None:
+        return '', ''
+    if (reason := model.why_not('transform')) is not None:
+        return 'texture tied to pixels', reason
+    if side.filters.kind != 'network':
+        where = 'all layers' if side.filters.layers is None else f'{len(side.filters.layers)} layers'
+        return (
+            f'{side.filters.kind} filters: aliasing',
+            f'The {side.filters.kind} filters in {where} let through frequencies that the layer cannot hold, '
+            'so details may stick to the screen.',
+        )
+    if is_radial(model):
+        return 'follows shift and turn', 'Radial filters and 1x1 convolutions: the texture should move and turn with the hand.'
+    return 'follows shift', 'The filters are separable: the texture should move with the hand, but not turn with it.'
+
+
+def shift_label(side: Side, model: GeneratorInfo | None) -> str:
+    """The translation in pixels of the image and the rotation; empty without any."""
+    transform = side.transform
+    parts = []
+    if model and (transform.x or transform.y):
+        parts.append(f'{transform.x * model.resolution:+.1f}, {transform.y * model.resolution:+.1f} px')
+    if transform.degrees:
+        parts.append(f'{transform.degrees:+.1f}°')
+    if transform.scale != 1:
+        parts.append(f'×{transform.scale:.2f}')
+    return '  '.join(parts)
+
+
+def is_current(result: RenderResult | None, request: RenderRequest | None) -> bool:
+    """Whether the picture is the answer to what is asked now."""
+    return request is None or (result is not None and result.request == request)
+
+
+def short_path(path: str, length: int = 40) -> str:
+    """The end of a path that tells files apart, at most about `length` letters."""
+    if len(path) <= length:
+        return path
+    parts = path.replace('\\', '/').split('/')
+    name = parts[-1] or parts[-2]
+    if len(name) >= length - 2:
+        return f'{name[: length // 2 - 1]}…{name[-(length // 2) :]}'
+    for part in reversed(parts[:-1]):
+        if len(name) + len(part) + 3 > length:
+            break
+        name = f'{part}/{name}'
+    return f'…/{name}'
+
+
+def another_seed(seed: int) -> int:
+    """A seed that looks drawn at random; repeated, it visits every one below 100,000 once."""
+    # Full period (Hull and Dobell): the increment shares no factor with the modulus, 4621 - 1 all of its primes and 4.
+    return (4621 * seed + 53879) % 100_000

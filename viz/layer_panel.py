@@ -1,0 +1,124 @@
+"""Looking inside the network: which layer is shown, and how its channels become a picture."""
+
+from __future__ import annotations
+
+from gui_utils import widgets
+from gui_utils.widgets import Column
+from render.result import GeneratorInfo, LayerInfo, Statistics
+from render.session import LayerState
+from viz.editing import updated
+
+COLUMNS = (
+    Column('Layer'),
+    Column('Size', 3.6, is_number=True, tooltip='Width in samples, margins included.'),
+    Column('Ch', 2.6, is_number=True, tooltip='Channels.'),
+    Column('Type', 2.6, tooltip='Number format: f32 or f16.'),
+    Column('s', 3.0, is_number=True, tooltip='Sampling rate s: samples per image width.'),
+    Column('f_c', 3.4, is_number=True, tooltip='Cutoff f_c: cycles per image width.'),
+)
+MODES = {'rgb': 'RGB', 'channel': 'Channel', 'sheet': 'Sheet'}
+COLORMAPS = {
+    'gray': 'Gray',
+    'viridis': 'Viridis',
+    'magma': 'Magma',
+    'diverging': 'Blue-red (signed)',
+}
+NUMBER_TYPES = {'float32': 'f32', 'float16': 'f16', 'bfloat16': 'bf16', 'float64': 'f64'}
+VIEW_ROWS_EM = 11.5
+"""Height of the controls below the list."""
+
+
+def layer_panel(state: LayerState, model: GeneratorInfo | None, statistics: Statistics | None = None) -> LayerState:
+    """The list of layers, and how the chosen one is shown; returns the new state."""
+    if model is None:
+        widgets.text_muted('Open a generator to see its layers.')
+        return state
+    state = _choose_layer(state, model)
+    layer = model.layer(state.layer) if state.layer else None
+    state = _view_rows(state, layer, model)
+    _statistics_line(statistics)
+    return state
+
+
+def stepped_layer(state: LayerState, model: GeneratorInfo | None, step: int) -> LayerState:
+    """The layer `step` places further down the list, as far as there are any."""
+    if model is None:
+        return state
+    names = (None, *(layer.name for layer in model.layers))
+    place = names.index(state.layer) if state.layer in names else 0
+    return with_layer(state, model, names[min(max(place + step, 0), len(names) - 1)])
+
+
+def with_layer(state: LayerState, model: GeneratorInfo, name: str | None) -> LayerState:
+    """The state with another layer; the channel stays if that layer has it."""
+    layer = model.layer(name) if name else None
+    return updated(state, layer=name, channel=state.channel if layer and state.channel < layer.channels else 0)
+
+
+def _choose_layer(state: LayerState, model: GeneratorInfo) -> LayerState:
+    layers = model.layers
+    names = [None, *(layer.name for layer in layers)]
+    selected = names.index(state.layer) if state.layer in names else 0
+
+    def cells(row: int) -> tuple[str, ...]:
+        return _image_cells(model) if row == 0 else _layer_cells(layers[row - 1])
+
+    def explanation(row: int) -> str:
+        return 'What the network makes in the end.' if row == 0 else _layer_sentence(layers[row - 1])
+
+    chosen = widgets.list_table('layers', COLUMNS, len(names), cells, selected, height=-VIEW_ROWS_EM, tooltips=explanation)
+    return state if chosen in (None, selected) else with_layer(state, model, names[chosen])
+
+
+def _image_cells(model: GeneratorInfo) -> tuple[str, ...]:
+    size = str(model.resolution)
+    return 'Image', size, str(model.image_channels), '', size, ''
+
+
+def _layer_cells(layer: LayerInfo) -> tuple[str, ...]:
+    size = str(layer.width) if layer.width == layer.height else f'{layer.width}×{layer.height}'
+    rate = f'{layer.rate:g}' if layer.rate is not None else '–'
+    cutoff = f'{layer.cutoff:.4g}' if layer.cutoff is not None else '–'
+    return layer.label, size, str(layer.channels), NUMBER_TYPES.get(layer.dtype, layer.dtype), rate, cutoff
+
+
+def _layer_sentence(layer: LayerInfo) -> str:
+    parts = [f'{layer.name}: {layer.channels} channels of {layer.width}x{layer.height} {layer.dtype}']
+    if layer.margin:
+        parts.append(f'of which {layer.margin} on each side are margin')
+    if layer.cutoff is not None and layer.stopband is not None:
+        parts.append(f'cutoff f_c {layer.cutoff:.2f}, stopband f_t {layer.stopband:.2f} cycles per image width')
+    if layer.up_factor * layer.down_factor > 1:
+        parts.append(f'up ×{layer.up_factor}, down ×{layer.down_factor}')
+    return '; '.join(parts) + '.'
+
+
+def _view_rows(state: LayerState, layer: LayerInfo | None, model: GeneratorInfo) -> LayerState:
+    with widgets.disabled_unless(layer is not None, 'The image is shown as it is: choose a layer above.'):
+        mode = widgets.segmented('Show', state.mode, MODES, default='rgb')
+        channels = layer.channels if layer else model.image_channels
+        channel = widgets.int_input(
+            'Channel', min(state.channel, channels - 1), low=0, high=channels - 1, step=step_of(mode), default=0,
+            tooltip='The first of the three shown as red, green and blue; the one shown; or the first of the sheet.',
+        )  # fmt: skip
+        normalize = widgets.checkbox('Normalise', state.normalize, tooltip='Divide by the largest magnitude.')
+        with widgets.disabled_unless(mode != 'rgb' or layer is None, 'Three channels are shown as colours.'):
+            colormap = widgets.combo('Colours', state.colormap, COLORMAPS, default='gray')
+    gain = widgets.slider('Gain', state.gain_db, -40, 40, unit='dB', format='%+.1f', default=0.0)
+    if layer is None:  # greyed out, but one value may have been cut to what the image has
+        return updated(state, gain_db=gain)
+    return updated(state, mode=mode, channel=channel, normalize=normalize, colormap=colormap, gain_db=gain)
+
+
+def step_of(mode: str) -> int:
+    """How many channels one step of the channel control is."""
+    return {'rgb': 3, 'channel': 1, 'sheet': 16}[mode]
+
+
+def _statistics_line(statistics: Statistics | None) -> None:
+    if statistics is None:
+        return
+    text = f'{statistics.minimum:+.3g} … {statistics.maximum:+.3g}   mean {statistics.mean:+.3g}   σ {statistics.std:.3g}'
+    if statistics.nan_count:
+        text += f'   {statistics.nan_count} NaN'
+    widgets.text_muted(text)

@@ -1,0 +1,180 @@
+"""What the window knows but the user did not choose: results, progress, notices, history, frame times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from gui_utils.readouts import Level, Toast
+from gui_utils.texture import Textures
+from render.request import RenderRequest
+from render.result import GeneratorInfo, RenderResult, Spectrum
+from render.session import SideName
+from viz.commands import Ask
+from viz.history import History
+
+TOAST_SECONDS = 6.0
+TOAST_LIMIT = 4
+FRAME_TIMES = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that goes on in the background."""
+
+    title: str
+    fraction: float | None = None
+    """0 to 1; None = unknown."""
+    text: str = ''
+    started: float = 0.0
+    """Seconds on the window's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """A spectrum averaged over many latents, and of what."""
+
+    spectrum: Spectrum
+    subject: RenderRequest
+    """The request with everything reset that the average does not depend on (see `average_subject`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideView:
+    """What is known about one side."""
+
+    result: RenderResult | None = None
+    """The newest one that holds a picture."""
+    error: str | None = None
+    """What the newest answer complained about; the picture is then an older one."""
+    asked: RenderRequest | None = None
+    """What the session asks for now."""
+    average: Average | None = None
+    waiting_since: float = 0.0
+    """Seconds on the window's clock, when the picture was last current."""
+
+    @property
+    def model(self) -> GeneratorInfo | None:
+        """The generator that is shown."""
+        return None if self.result is None else self.result.model
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the picture, or the complaint, is the answer to what is asked now."""
+        return self.asked is None or (self.result is not None and self.result.request == self.asked)
+
+    def answered(self, result: RenderResult) -> SideView:
+        """With a new answer: a picture replaces the old one, an error leaves it."""
+        if result.error is not None or result.image is None:
+            return replace(self, error=result.error or 'The renderer gave no picture.')
+        return replace(self, result=result, error=None)
+
+    def shown_spectrum(self) -> Spectrum | None:
+        """The average, as long as it is one of what is shown; else the spectrum of the picture."""
+        if self.result is None:
+            return None
+        if self.average is not None and self.average.subject == average_subject(self.result.request):
+            return self.average.spectrum
+        return self.result.spectrum
+
+
+def average_subject(request: RenderRequest) -> RenderRequest:
+    """The request without the latent's seeds and without how pixels are coloured: what an average is an average of."""
+    latent = replace(request.latent, seeds=((0, 1.0),))
+    view = replace(
+        request.view, mode='rgb', channels=(0, 1, 2), sheet_first=0, gain_db=0.0, normalize=False, colormap='gray',
+        undo_transform=False, response_layer=None,
+    )  # fmt: skip
+    return replace(request, latent=latent, view=view)
+
+
+class FrameTimes:
+    """The last frame and render times, in milliseconds, oldest first from `start`."""
+
+    def __init__(self) -> None:
+        self.frames = np.zeros(FRAME_TIMES, np.float32)
+        self.panels = np.zeros(FRAME_TIMES, np.float32)
+        self.start = 0
+
+    def add(self, frame_seconds: float, panel_seconds: float) -> None:
+        """Note one frame."""
+        self.frames[self.start] = 1000 * frame_seconds
+        self.panels[self.start] = 1000 * panel_seconds
+        self.start = (self.start + 1) % FRAME_TIMES
+
+    def mean_frame(self) -> float:
+        """Milliseconds of the last half second's frames, 0 before the first."""
+        recent = self.frames[np.arange(self.start - 30, self.start) % FRAME_TIMES]
+        recent = recent[recent > 0]
+        return float(recent.mean()) if len(recent) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything the panels read beside the session. Frozen: each frame may give a new one."""
+
+    a: SideView = SideView()
+    b: SideView = SideView()
+    opening: Task | None = None
+    averaging: Task | None = None
+    recording: Task | None = None
+    toasts: tuple[Toast, ...] = ()
+    """Sentences that are shown for a while."""
+    history: History = History()
+    help_open: bool = False
+    seconds: float = 0.0
+    """The window's clock."""
+    device: str = ''
+    """Where the network runs, e.g. 'CPU'; empty before the first answer."""
+    render_seconds: float = 0.0
+    """Mean of the last renders."""
+    renders_a_second: float = 0.0
+    memory_bytes: int = 0
+    """Of this process."""
+    graphics: str = ''
+    """Who draws the window."""
+
+    def side(self, name: SideName) -> SideView:
+        """What is known about that side."""
+        return self.b if name == 'b' else self.a
+
+    def with_side(self, name: SideName, side: SideView) -> View:
+        """With that knowledge about one side."""
+        if side is self.side(name):
+            return self
+        return replace(self, b=side) if name == 'b' else replace(self, a=side)
+
+    def noticed(self, words: str, level: Level = 'info') -> View:
+        """With one more sentence to show; the same sentence is not shown twice."""
+        others = tuple(toast for toast in self.toasts if toast.words != words)
+        toast = Toast(level, words, TOAST_SECONDS * (2 if level == 'bad' else 1))
+        return replace(self, toasts=(*others, toast)[-TOAST_LIMIT:])
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a panel is given beside its own state."""
+
+    view: View
+    ask: Ask
+    textures: Textures
+    times: FrameTimes = field(default_factory=FrameTimes)
+    active: SideName = 'a'
+
+    @property
+    def side(self) -> SideView:
+        """What is known about the side that the panels edit."""
+        return self.view.side(self.active)
+
+    @property
+    def model(self) -> GeneratorInfo | None:
+        """The generator that the panels are about."""
+        return self.side.model
+
+
+def nobody(_: object) -> None:
+    """An `Ask` that does nothing."""
+
+

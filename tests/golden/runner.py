@@ -12,7 +12,8 @@ The manifest's `schedules` are checked by `kinds_networks.check_schedules(manife
 per configuration, with the id `schedules/NAME`; `tensors.get(file, key)` returns a stored filter.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -102,13 +103,13 @@ def run_folder(folder: Path, only: str | None = None) -> Iterator[Outcome]:
     `only`: a glob, or a part, of the id (`upfirdn2d/00`) or the kind. Raises `FixtureError` when there is no manifest.
     """
     manifest = load_manifest(folder)
-    handlers, check_schedules = _load_handlers()
+    handlers, check_schedules, broken = load_handlers()
     entries = {entry['id']: entry for entry in manifest['entries']}
     with TensorFolder(folder) as tensors:
         for entry in manifest['entries']:
             for case in entry['cases']:
                 if _matches(only, f'{entry["id"]}/{case["id"]}', entry['kind']):
-                    yield run_case(entry, case, entries, tensors, handlers)
+                    yield run_case(entry, case, entries, tensors, handlers, broken)
         schedules = {
             name: schedule
             for name, schedule in manifest.get('schedules', {}).items()
@@ -124,12 +125,14 @@ def run_case(
     entries: Mapping[str, Mapping[str, Any]],
     tensors: TensorFolder,
     handlers: Mapping[str, Handler],
+    broken: Sequence[str] = (),
 ) -> Outcome:
     """Outcome of one case; whatever goes wrong in it is the reason of its failure."""
     name = f'{entry["id"]}/{case["id"]}'
     handler = handlers.get(entry['kind'])
     if handler is None:
-        return Outcome(name, False, reason=f'not yet: nothing of ours answers the kind {entry["kind"]}')
+        reason = f'not yet: nothing of ours answers the kind {entry["kind"]}'
+        return Outcome(name, False, reason='; '.join((reason, *broken)))
     try:
         loaded = _load_case(entry, case, entries, tensors)
         expected = tensors.named(entry['file'], case.get('outputs', {}))
@@ -185,15 +188,23 @@ def _judge(case: Case, actual: Mapping[str, Tensor | None], expected: Mapping[st
     return Outcome(case.id, worst.passed, worst.error, worst.tolerance, reason, output)
 
 
-def _load_handlers() -> tuple[Mapping[str, Handler], ScheduleCheck]:
-    """All handlers by kind, and the check of the schedules; imported here because they import this module."""
-    from tests.golden import kinds_ops
+def load_handlers() -> tuple[Mapping[str, Handler], ScheduleCheck, tuple[str, ...]]:
+    """All handlers by kind from the modules `kinds_*`, the check of the schedules, and which modules failed to import.
 
-    try:
-        from tests.golden import kinds_networks
-    except ImportError:
-        return kinds_ops.KINDS, _no_schedules
-    return {**kinds_ops.KINDS, **kinds_networks.KINDS}, kinds_networks.check_schedules
+    Imported here, not above, because those modules import this one.
+    """
+    handlers: dict[str, Handler] = {}
+    check_schedules: ScheduleCheck = _no_schedules
+    broken = []
+    for path in sorted(Path(__file__).parent.glob('kinds_*.py')):
+        try:
+            module = importlib.import_module(f'tests.golden.{path.stem}')
+        except ImportError as error:  # the kinds of the other modules can still be checked
+            broken.append(f'{path.name} cannot be imported: {error}')
+            continue
+        handlers |= module.KINDS
+        check_schedules = getattr(module, 'check_schedules', check_schedules)
+    return handlers, check_schedules, tuple(broken)
 
 
 def _no_schedules(manifest: Mapping[str, Any], tensors: TensorFolder) -> Iterator[Outcome]:

@@ -28,15 +28,14 @@ def section(title: str, *, open: bool = True, note: str = '', tooltip: str = '')
 
     `note`: a muted word at the right end of its line.
     """
-    flags = imgui.TreeNodeFlags_.default_open if open else 0
     imgui.push_style_color(imgui.Col_.header, 0)
     imgui.push_style_color(imgui.Col_.header_hovered, theme.VEIL_RGBA)
     imgui.push_style_color(imgui.Col_.header_active, theme.VEIL_RGBA)
-    with theme.font(theme.BOLD):
-        is_open = imgui.collapsing_header(title, flags)
-    imgui.pop_style_color(3)
+    imgui.push_style_color(imgui.Col_.text, 0)  # imgui's arrow is coarse: draw our own line instead
+    is_open = imgui.collapsing_header(title, imgui.TreeNodeFlags_.default_open if open else 0)
+    imgui.pop_style_color(4)
+    _draw_header(title.split('##', 1)[0], note, is_open=is_open)
     explain(tooltip)
-    _underline_and_note(note)
     try:
         yield is_open
     finally:
@@ -44,15 +43,18 @@ def section(title: str, *, open: bool = True, note: str = '', tooltip: str = '')
             imgui.dummy(ImVec2(0.0, 0.25 * imgui.get_font_size()))
 
 
-def _underline_and_note(note: str) -> None:
+def _draw_header(title: str, note: str, *, is_open: bool) -> None:
     low, high = imgui.get_item_rect_min(), imgui.get_item_rect_max()
-    canvas = imgui.get_window_draw_list()
+    em, top = imgui.get_font_size(), low.y + imgui.get_style().frame_padding.y
+    left = low.x + imgui.get_style().window_padding.x * 0.5
+    muted, canvas = theme.faded(theme.MUTED_RGBA), imgui.get_window_draw_list()
     canvas.add_line(ImVec2(low.x, low.y), ImVec2(high.x, low.y), theme.faded(theme.BORDER_RGBA))
+    arrow = icons.ICON_FA_ANGLE_DOWN if is_open else icons.ICON_FA_ANGLE_RIGHT
+    canvas.add_text(ImVec2(left + (0.0 if is_open else 0.1 * em), top), muted, arrow)
+    with theme.font(theme.BOLD):
+        canvas.add_text(ImVec2(left + 1.1 * em, top), theme.faded(theme.TEXT_RGBA), title)
     if note:
-        em = imgui.get_font_size()
-        left = high.x - imgui.calc_text_size(note).x - 0.5 * em
-        top = low.y + imgui.get_style().frame_padding.y
-        canvas.add_text(ImVec2(left, top), theme.faded(theme.MUTED_RGBA), note)
+        canvas.add_text(ImVec2(high.x - imgui.calc_text_size(note).x - 0.5 * em, top), muted, note)
 
 
 @contextlib.contextmanager

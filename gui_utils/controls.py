@@ -12,6 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from imgui_bundle import ImVec2, imgui
+from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import theme
 from gui_utils.rows import begin_row, control_width, end_row, explain
@@ -22,6 +23,7 @@ Options = Mapping[Choice, str] | Sequence[Choice]
 
 _CLAMP = int(imgui.SliderFlags_.always_clamp)
 _CLAMP_LOG = int(imgui.SliderFlags_.always_clamp | imgui.SliderFlags_.logarithmic)
+_COMBO_FLAGS = int(imgui.ComboFlags_.height_large | imgui.ComboFlags_.no_arrow_button)
 _LEFT, _RIGHT = imgui.MouseButton_.left, imgui.MouseButton_.right
 _FRAME_BG, _FRAME_BG_HOVERED, _FRAME_BG_ACTIVE = (
     imgui.Col_.frame_bg,
@@ -45,14 +47,19 @@ def slider(
     """A number between `low` and `high`, by dragging, or typed after a ctrl click; double click: the default.
 
     `format`: as in C, '%.2f'; empty: as many decimals as the range deserves. `unit` is written after it.
+    `logarithmic`: equal steps multiply; three significant digits, whatever `format` says.
     """
     identity = begin_row(label, tooltip)
     _draw_track(_fraction(value, low, high, logarithmic), _fraction(0.0, low, high, logarithmic))
     imgui.push_style_color(_FRAME_BG, 0)
     imgui.push_style_color(_FRAME_BG_HOVERED, theme.VEIL_RGBA)
     imgui.push_style_color(_FRAME_BG_ACTIVE, theme.VEIL_RGBA)
-    flags = _CLAMP_LOG if logarithmic else _CLAMP
-    changed, moved = imgui.slider_float(identity, value, low, high, number_format(low, high, format, unit), flags)
+    if logarithmic:
+        # imgui takes 0.1 to the power of the format's precision for zero, hence the 7
+        changed, moved = imgui.slider_float(identity, value, low, high, '%.7g' + _unit_text(unit), _CLAMP_LOG)
+        moved = float(f'{moved:.3g}')
+    else:
+        changed, moved = imgui.slider_float(identity, value, low, high, number_format(low, high, format, unit), _CLAMP)
     imgui.pop_style_color(3)
     if default is not None and imgui.is_item_hovered() and imgui.is_mouse_double_clicked(_LEFT):
         imgui.internal.clear_active_id()  # else the pressed button would drag the value away again
@@ -131,16 +138,14 @@ def combo(
 ) -> Choice:
     """One of several, in a list that opens."""
     identity = begin_row(label, tooltip)
+    if not _begin_combo(identity, option_text(options, value)):
+        return end_row(label, value, default, tooltip)
     chosen = value
-    if imgui.begin_combo(identity, option_text(options, value), imgui.ComboFlags_.height_large):
-        try:
-            for option in options:
-                if _combo_entry(option_text(options, option), is_chosen=option == value):
-                    chosen = option
-        finally:
-            imgui.end_combo()
-        return chosen
-    return end_row(label, chosen, default, tooltip)
+    for option in options:
+        if _combo_entry(option_text(options, option), is_chosen=option == value):
+            chosen = option
+    imgui.end_combo()
+    return chosen
 
 
 def search_combo(
@@ -148,20 +153,18 @@ def search_combo(
 ) -> tuple[Choice, str]:
     """One of many: the list that opens shows those whose text contains `search`; returns the choice and the search."""
     identity = begin_row(label, tooltip)
-    if not imgui.begin_combo(identity, option_text(options, value), imgui.ComboFlags_.height_large):
+    if not _begin_combo(identity, option_text(options, value)):
         return end_row(label, value, None, tooltip), ''
-    try:
-        if imgui.is_window_appearing():
-            imgui.set_keyboard_focus_here()
-        imgui.set_next_item_width(-1.0)
-        _, search = imgui.input_text_with_hint(f'##search {label}', 'Search', search)
-        words = search.lower().split()
-        for option in options:
-            text = option_text(options, option)
-            if all(word in text.lower() for word in words) and _combo_entry(text, is_chosen=option == value):
-                value = option
-    finally:
-        imgui.end_combo()
+    if imgui.is_window_appearing():
+        imgui.set_keyboard_focus_here()
+    imgui.set_next_item_width(-1.0)
+    _, search = imgui.input_text_with_hint(f'##search {label}', 'Search', search)
+    words = search.lower().split()
+    for option in options:
+        text = option_text(options, option)
+        if all(word in text.lower() for word in words) and _combo_entry(text, is_chosen=option == value):
+            value = option
+    imgui.end_combo()
     return value, search
 
 
@@ -170,18 +173,19 @@ def segmented(
 ) -> Choice:
     """One of a few, as a row of buttons."""
     begin_row(label, tooltip)
-    gap = round(0.125 * imgui.get_font_size())
-    width = (control_width() - gap * (len(options) - 1)) / max(len(options), 1)
-    chosen = value
+    gap, chosen = round(0.125 * imgui.get_font_size()), value
+    texts = [option_text(options, option) for option in options]
+    widths = [imgui.calc_text_size(text).x for text in texts]
+    slack = (control_width() - gap * (len(texts) - 1) - sum(widths)) / max(len(texts), 1)
+    imgui.push_style_var(imgui.StyleVar_.frame_padding, ImVec2(0.0, imgui.get_style().frame_padding.y))
     imgui.begin_group()
-    try:
-        for place, option in enumerate(options):
-            if place:
-                imgui.same_line(0.0, gap)
-            if _lit_button(f'{option_text(options, option)}##{label}', width, is_lit=option == value):
-                chosen = option
-    finally:
-        imgui.end_group()
+    for place, (option, text, width) in enumerate(zip(options, texts, widths, strict=True)):
+        if place:
+            imgui.same_line(0.0, gap)
+        if _lit_button(f'{text}##{label}', max(width + slack, 1.0), is_lit=option == value):
+            chosen = option
+    imgui.end_group()
+    imgui.pop_style_var()
     return end_row(label, chosen, default, tooltip)
 
 
@@ -276,6 +280,17 @@ def _lit_button(label: str, width: float, *, is_lit: bool) -> bool:
 
 def _with_icon(label: str, icon: str) -> str:
     return f'{icon}  {label}' if icon else label
+
+
+def _begin_combo(identity: str, shown: str) -> bool:
+    """imgui's combo with a lighter arrow."""
+    corner, width = imgui.get_cursor_screen_pos(), imgui.calc_item_width()
+    is_open = imgui.begin_combo(identity, shown, _COMBO_FLAGS)
+    if not is_open:
+        em = imgui.get_font_size()
+        place = ImVec2(corner.x + width - 1.3 * em, corner.y + imgui.get_style().frame_padding.y)
+        imgui.get_window_draw_list().add_text(place, theme.faded(theme.MUTED_RGBA), icons.ICON_FA_ANGLE_DOWN)
+    return is_open
 
 
 def _combo_entry(text: str, *, is_chosen: bool) -> bool:

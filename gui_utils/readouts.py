@@ -115,9 +115,7 @@ def _draw_banner(corner: ImVec2, width: float, height: float, colour: theme.Colo
     canvas, rounding = imgui.get_window_draw_list(), imgui.get_style().frame_rounding
     canvas.add_rect_filled(corner, high, theme.faded(theme.rgba(colour, 0.14)), rounding)
     bar = ImVec2(corner.x + 0.2 * em, high.y)
-    canvas.add_rect_filled(
-        corner, bar, theme.faded(theme.rgba(colour)), rounding, imgui.ImDrawFlags_.round_left
-    )
+    canvas.add_rect_filled(corner, bar, theme.faded(theme.rgba(colour)), rounding, imgui.ImDrawFlags_.round_left)
     place = ImVec2(corner.x + 0.6 * em, corner.y + 1.25 * padding.y)
     canvas.add_text(place, theme.faded(theme.rgba(colour)), icon)
 
@@ -142,6 +140,7 @@ def toasts(waiting: Sequence[Toast], seconds: float) -> tuple[Toast, ...]:
     flags |= imgui.WindowFlags_.no_focus_on_appearing | imgui.WindowFlags_.no_nav | imgui.WindowFlags_.no_move
     remaining, hovered = [], False
     imgui.push_style_var(imgui.StyleVar_.window_padding, ImVec2(0.0, 0.0))
+    imgui.push_style_var(imgui.StyleVar_.window_min_size, ImVec2(1.0, 1.0))
     for place, toast in enumerate(waiting):
         imgui.set_next_window_pos(ImVec2(right, bottom), imgui.Cond_.always, ImVec2(1.0, 1.0))
         imgui.set_next_window_size(ImVec2(min(26 * em, viewport.work_size.x - 2 * em), 0.0))
@@ -152,7 +151,7 @@ def toasts(waiting: Sequence[Toast], seconds: float) -> tuple[Toast, ...]:
         imgui.end()
         if not dismissed:
             remaining.append(toast)
-    imgui.pop_style_var()
+    imgui.pop_style_var(2)
     passed = 0.0 if hovered else seconds
     aged = (replace(toast, seconds_left=toast.seconds_left - passed) for toast in remaining)
     return tuple(toast for toast in aged if toast.seconds_left > 0)

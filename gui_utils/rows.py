@@ -66,7 +66,9 @@ def reset_arrow(label: str) -> bool:
     """A small arrow; True when clicked."""
     imgui.push_style_color(imgui.Col_.button, 0)
     imgui.push_style_color(imgui.Col_.text, theme.MUTED_RGBA)
+    imgui.push_style_var(imgui.StyleVar_.frame_padding, ImVec2(0.0, imgui.get_style().frame_padding.y))
     clicked = imgui.button(f'{_RESET}##reset {label}', ImVec2(RESET_EM * 0.85 * imgui.get_font_size(), 0.0))
+    imgui.pop_style_var()
     imgui.pop_style_color(2)
     if imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip):
         show_tooltip('Back to the default value.')

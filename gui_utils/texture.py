@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import abc
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from imgui_bundle import imgui
 from gui_utils.opengl import GL
 
 Filter = Literal['nearest', 'linear']
+Paint = Callable[[np.ndarray], np.ndarray]
 
 
 class Texture:
@@ -97,12 +100,19 @@ class Textures(abc.ABC):
 
     @abc.abstractmethod
     def show(
-        self, key: str, pixels: np.ndarray, *, shown_width: float | None = None, filter: Filter = 'nearest'
+        self,
+        key: str,
+        source: np.ndarray,
+        *,
+        paint: Paint | None = None,
+        variant: Hashable = None,
+        shown_width: float | None = None,
+        filter: Filter = 'nearest',
     ) -> imgui.ImTextureRef:
-        """What imgui draws for `pixels`: [height, width, 4 or 3] uint8.
+        """What imgui draws for `source`: [height, width, 4 or 3] uint8, or anything that `paint` turns into that.
 
-        `key` names the place where it is shown. It is uploaded again only if `pixels` is another array than the last
-        time for this key; do not change an array after showing it.
+        `key` names the place where it is shown. It is painted and uploaded again only if `source` is another array,
+        or `variant` another value, than the last time for this key; do not change an array after showing it.
         `shown_width`: in screen pixels; None if not smaller than the picture.
         """
 
@@ -111,35 +121,48 @@ class Textures(abc.ABC):
         """Give everything back."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    texture: Texture
+    source: np.ndarray
+    variant: Hashable
+
+
 class TexturePool(Textures):
     """At most `capacity` textures, by name; the one not shown for the longest time goes first."""
 
     def __init__(self, capacity: int = 64) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[str, tuple[Texture, np.ndarray]] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def show(
-        self, key: str, pixels: np.ndarray, *, shown_width: float | None = None, filter: Filter = 'nearest'
+        self,
+        key: str,
+        source: np.ndarray,
+        *,
+        paint: Paint | None = None,
+        variant: Hashable = None,
+        shown_width: float | None = None,
+        filter: Filter = 'nearest',
     ) -> imgui.ImTextureRef:
-        texture, shown = self._entries.get(key, (None, None))
-        if texture is None:
-            texture = self._make_room_for_one(filter)
-        if shown is not pixels:
-            texture.update(pixels)
-            self._entries[key] = (texture, pixels)
+        entry = self._entries.get(key)
+        if entry is None or entry.source is not source or entry.variant != variant:
+            texture = self._make_room_for_one() if entry is None else entry.texture
+            entry = self._entries[key] = _Entry(texture, source, variant)
+            texture.update(source if paint is None else paint(source))
         self._entries.move_to_end(key)
-        texture.set_filter(filter)
-        return texture.ref if shown_width is None else texture.ref_at(shown_width)
+        entry.texture.set_filter(filter)
+        return entry.texture.ref if shown_width is None else entry.texture.ref_at(shown_width)
 
-    def _make_room_for_one(self, filter: Filter) -> Texture:
+    def _make_room_for_one(self) -> Texture:
         while len(self._entries) >= self._capacity:
-            _, (oldest, _) = self._entries.popitem(last=False)
-            oldest.delete()
-        return Texture(filter=filter)
+            _, oldest = self._entries.popitem(last=False)
+            oldest.texture.delete()
+        return Texture()
 
     def close(self) -> None:
-        for texture, _ in self._entries.values():
-            texture.delete()
+        for entry in self._entries.values():
+            entry.texture.delete()
         self._entries.clear()
 
 

@@ -198,6 +198,9 @@ def _apply_plot_style(style: implot.Style, scale: float) -> None:
         setattr(style, name, ImVec2(across * scale, down * scale))
     style.plot_border_size = float(max(1, int(scale)))
     style.minor_alpha = 0.4
+    mouse = implot.get_input_map()
+    mouse.zoom_mod = int(imgui.Key.mod_ctrl)  # the plain wheel scrolls the panel that the plot lies in
+    mouse.fit = int(imgui.MouseButton_.middle)  # the double click returns to the limits that were asked for
     col = implot.Col_
     for place, colour in {
         col.frame_bg: (0.0, 0.0, 0.0, 0.0), col.plot_bg: BACKGROUND, col.plot_border: BORDER, col.legend_bg: (*POPUP[:3], 0.85),

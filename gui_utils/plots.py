@@ -1,0 +1,276 @@
+"""Curves, bars and two-dimensional pictures with axes, by ImPlot. Sizes in em; colours by name from the theme."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from imgui_bundle import ImVec2, ImVec4, imgui, implot
+
+from gui_utils import theme
+from gui_utils.texture import Filter, Textures
+
+ColourMap = Literal['viridis', 'inferno', 'grey', 'diverging']
+Limits = tuple[float, float]
+
+_FLAGS = int(implot.Flags_.no_menus | implot.Flags_.no_box_select)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One curve, or one set of bars."""
+
+    name: str
+    y: np.ndarray
+    """[points]"""
+    x: np.ndarray | None = None
+    """[points]; None: 0, 1, 2, …"""
+    colour: theme.Colour | None = None
+    """None: the next colour of the theme."""
+    weight: float = 1.75
+    """Thickness in pixels at scale 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A vertical line at a place that has a name."""
+
+    x: float
+    label: str
+    colour: theme.Colour = theme.MUTED
+
+
+def line_plot(
+    title: str,
+    series: Sequence[Series],
+    *,
+    x_label: str = '',
+    y_label: str = '',
+    x_limits: Limits | None = None,
+    y_limits: Limits | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+    markers: Sequence[Marker] = (),
+    height: float = 12.0,
+) -> float | None:
+    """Draw curves; returns the x under the mouse, or None.
+
+    `title` after '##' does not show. The limits given hold until the user drags or zooms (ctrl and wheel); a double
+    click, or other limits, return to them. None: as far as the data goes. `markers`: named vertical lines, named at the top edge.
+    Values that are not finite leave gaps.
+    """
+    key = f'{x_limits} {y_limits} {log_x} {log_y}'
+    with _plot(title, height, key=key, has_legend=len(series) > 1) as shows:
+        if not shows:
+            return None
+        _set_axes(x_label, y_label, x_limits, y_limits, log_x=log_x, log_y=log_y)
+        scale = imgui.get_style().font_scale_dpi
+        for place, entry in enumerate(series):
+            spec = implot.Spec(line_color=_series_colour(entry, place), line_weight=entry.weight * scale)
+            y = _plain(entry.y)
+            x = np.arange(len(y), dtype=np.float64) if entry.x is None else _plain(entry.x)
+            implot.plot_line(f'{entry.name}##{place}', x, y, spec)
+        _draw_markers(markers)
+        return implot.get_plot_mouse_pos().x if implot.is_plot_hovered() else None
+
+
+def bars(
+    title: str,
+    series: Sequence[Series],
+    *,
+    names: Sequence[str] = (),
+    x_label: str = '',
+    y_label: str = '',
+    y_limits: Limits | None = None,
+    height: float = 10.0,
+) -> int | None:
+    """Draw upright bars, side by side where there are several series; returns the index under the mouse, or None.
+
+    `names`: under the bars; empty: their numbers.
+    """
+    count = max((len(entry.y) for entry in series), default=0)
+    with _plot(title, height, key=f'{count} {y_limits}', has_legend=len(series) > 1) as shows:
+        if not shows:
+            return None
+        _set_axes(x_label, y_label, (-0.6, max(count, 1) - 0.4), y_limits)
+        if names:
+            implot.setup_axis_ticks(implot.ImAxis_.x1, [float(place) for place in range(len(names))], list(names))
+        width = 0.8 / max(len(series), 1)
+        for place, entry in enumerate(series):
+            shift = (place - (len(series) - 1) / 2) * width
+            spec = implot.Spec(fill_color=_series_colour(entry, place), line_weight=0.0)
+            y = _plain(entry.y)
+            x = np.arange(len(y), dtype=np.float64) + shift
+            implot.plot_bars(f'{entry.name}##{place}', x, y, width * 0.92, spec)
+        under_mouse = round(implot.get_plot_mouse_pos().x) if implot.is_plot_hovered() else -1
+        return under_mouse if 0 <= under_mouse < count else None
+
+
+def heatmap(
+    title: str,
+    values: np.ndarray,
+    textures: Textures,
+    *,
+    extent: tuple[float, float, float, float],
+    limits: Limits,
+    colour_map: ColourMap = 'viridis',
+    x_label: str = '',
+    y_label: str = '',
+    bar_label: str = '',
+    height: float = 16.0,
+    filter: Filter = 'nearest',
+) -> tuple[float, float] | None:
+    """Draw a picture of numbers with axes and a scale of colours; returns the place under the mouse in axis units.
+
+    `values`: [height, width], the first row at the top. Drawn again only if it is another array than before.
+    `extent`: left, right, bottom, top of the picture in axis units. `limits`: values of the first and the last colour.
+    """
+    em = imgui.get_font_size()
+    bar_width = 4.5 * em
+    place, area = None, None
+    width = max(imgui.get_content_region_avail().x - bar_width, 8 * em)
+    with _plot(title, height, key=str(extent), width=width, flags=int(implot.Flags_.equal)) as shows:
+        if shows:
+            left, right, bottom, top = extent
+            no_grid = int(implot.AxisFlags_.no_grid_lines)
+            implot.setup_axes(x_label, y_label, no_grid, no_grid)
+            implot.setup_axes_limits(left, right, bottom, top, _limits_condition())
+            texture = textures.show(
+                f'heatmap {title}',
+                values,
+                paint=lambda numbers: colour_pixels(numbers, limits, colour_map),
+                variant=(limits, colour_map),
+                filter=filter,
+            )
+            implot.plot_image('##values', texture, implot.Point(left, bottom), implot.Point(right, top))
+            area = (implot.get_plot_pos(), implot.get_plot_size())
+            if implot.is_plot_hovered():
+                mouse = implot.get_plot_mouse_pos()
+                place = (mouse.x, mouse.y)
+    if area:
+        imgui.same_line(0.0, 0.25 * em)
+        _colour_bar(*area, bar_width, limits, bar_label, colour_map)
+    return place
+
+
+def colour_pixels(values: np.ndarray, limits: Limits, colour_map: ColourMap = 'viridis') -> np.ndarray:
+    """Numbers as colours: any shape in, the same shape and [4] uint8 out; not a number becomes transparent."""
+    low, high = limits
+    position = (np.asarray(values, np.float32) - low) * (255.0 / ((high - low) or 1.0))
+    table = colour_table(colour_map)
+    missing = np.isnan(position)
+    pixels = table[np.clip(np.where(missing, 0.0, position), 0.0, 255.0).astype(np.uint8)]
+    pixels[missing] = 0
+    return pixels
+
+
+@functools.lru_cache(maxsize=8)
+def colour_table(colour_map: ColourMap) -> np.ndarray:
+    """The 256 colours of a map: [256, 4] uint8. Interpolated between a few points of the published maps."""
+    points = _COLOUR_POINTS[colour_map]
+    corners = np.array([[int(point[i : i + 2], 16) for i in (0, 2, 4)] for point in points.split()], np.float64)
+    where = np.linspace(0, len(corners) - 1, 256)
+    channels = [np.interp(where, np.arange(len(corners)), corners[:, channel]) for channel in range(3)]
+    return np.stack([*channels, np.full(256, 255.0)], axis=1).round().astype(np.uint8)
+
+
+_COLOUR_POINTS = {
+    'viridis': '440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725',
+    'inferno': '000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4',
+    'grey': '000000 ffffff',
+    'diverging': '2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b',
+}
+
+
+@contextlib.contextmanager
+def _plot(
+    title: str, height: float, *, key: str, width: float = -1.0, flags: int = 0, has_legend: bool = False
+) -> Iterator[bool]:
+    """A plot whose zoom is forgotten when `key` changes; the value says whether it shows."""
+    flags |= _FLAGS | (0 if has_legend else int(implot.Flags_.no_legend))
+    if not title.split('##', 1)[0]:
+        flags |= int(implot.Flags_.no_title)
+    size = ImVec2(width, height * imgui.get_font_size())
+    if not implot.begin_plot(f'{title}##{key}', size, flags):
+        yield False
+        return
+    try:
+        if has_legend:  # above the plot, where it covers no data
+            implot.setup_legend(
+                implot.Location_.north_west, int(implot.LegendFlags_.outside | implot.LegendFlags_.horizontal)
+            )
+        yield True
+    finally:
+        implot.end_plot()
+
+
+def _set_axes(
+    x_label: str,
+    y_label: str,
+    x_limits: Limits | None,
+    y_limits: Limits | None,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> None:
+    fit = int(implot.AxisFlags_.auto_fit)
+    implot.setup_axes(x_label, y_label, 0 if x_limits else fit, 0 if y_limits else fit)
+    for axis, limits, is_log in ((implot.ImAxis_.x1, x_limits, log_x), (implot.ImAxis_.y1, y_limits, log_y)):
+        if is_log:
+            implot.setup_axis_scale(axis, implot.Scale_.log10)
+        if limits:
+            implot.setup_axis_limits(axis, *limits, _limits_condition())
+
+
+def _limits_condition() -> int:
+    """Set limits once, or again when the plot about to be drawn is double-clicked."""
+    again = imgui.is_mouse_double_clicked(imgui.MouseButton_.left) and imgui.is_window_hovered()
+    return implot.Cond_.always if again else implot.Cond_.once
+
+
+def _series_colour(entry: Series, place: int) -> ImVec4:
+    return ImVec4(*(entry.colour or theme.SERIES[place % len(theme.SERIES)]))
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float64)
+
+
+def _draw_markers(markers: Sequence[Marker]) -> None:
+    """Named vertical lines; a name that would cover the one before goes a line lower."""
+    canvas, corner, size = implot.get_plot_draw_list(), implot.get_plot_pos(), implot.get_plot_size()
+    em = imgui.get_font_size()
+    right_end, row = -np.inf, 0
+    implot.push_plot_clip_rect()
+    for marker in sorted(markers, key=lambda each: each.x):
+        x = round(implot.plot_to_pixels(marker.x, 0.0).x)
+        colour = theme.faded(theme.rgba(marker.colour))
+        canvas.add_line(ImVec2(x, corner.y), ImVec2(x, corner.y + size.y), theme.faded(theme.rgba(marker.colour, 0.6)))
+        row = row + 1 if x < right_end else 0
+        canvas.add_text(ImVec2(x + 0.25 * em, corner.y + (0.1 + 1.05 * row) * em), colour, marker.label)
+        right_end = max(right_end, x + 0.75 * em + imgui.calc_text_size(marker.label).x)
+    implot.pop_plot_clip_rect()
+
+
+def _colour_bar(corner: ImVec2, size: ImVec2, width: float, limits: Limits, label: str, colour_map: ColourMap) -> None:
+    """The scale of colours as tall as the plot beside it, with numbers."""
+    em, canvas, steps = imgui.get_font_size(), imgui.get_window_draw_list(), 32
+    left, colours = imgui.get_cursor_screen_pos().x, colour_table(colour_map)
+    edges = np.linspace(corner.y + size.y, corner.y, steps + 1)
+    packed = [theme.faded(int(colours[round(step * 255 / steps)].view(np.uint32)[0])) for step in range(steps + 1)]
+    for step in range(steps):
+        low, high = packed[step], packed[step + 1]
+        canvas.add_rect_filled_multi_color(
+            ImVec2(left, edges[step + 1]), ImVec2(left + 0.7 * em, edges[step]), high, high, low, low
+        )
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        number = f'{limits[0] + share * (limits[1] - limits[0]):.4g}'
+        y = corner.y + size.y * (1 - share) - em * (0.15 + 0.7 * (1 - share) if share in (0.0, 1.0) else 0.5)
+        canvas.add_text(ImVec2(left + 0.95 * em, y), theme.faded(theme.MUTED_RGBA), number)
+    if label:
+        canvas.add_text(ImVec2(left, corner.y + size.y + 0.3 * em), theme.faded(theme.MUTED_RGBA), label)
+    imgui.dummy(ImVec2(width - 0.25 * em, size.y))

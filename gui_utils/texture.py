@@ -53,7 +53,7 @@ class Texture:
 
         The array may be changed as soon as this returns. Raises ValueError for anything else than the above.
         """
-        _check_pixels(pixels)
+        check_pixels(pixels)
         height, width, channels = pixels.shape
         layout = GL.GL_RGBA if channels == 4 else GL.GL_RGB
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._require())
@@ -171,7 +171,8 @@ def count_textures(names: int = 4096) -> int:
     return sum(bool(GL.glIsTexture(name)) for name in range(1, names + 1))
 
 
-def _check_pixels(pixels: np.ndarray) -> None:
+def check_pixels(pixels: np.ndarray) -> None:
+    """Raise ValueError unless `pixels` can be shown: [height, width, 3 or 4] uint8, C-contiguous."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or 0 in pixels.shape:
         raise ValueError(
             f'A texture takes [height, width, 3 or 4] uint8, got {tuple(pixels.shape)} {pixels.dtype}: convert it first.'

@@ -17,7 +17,10 @@ class MappingNetwork(nn.Module):
         super().__init__()
         if z_dim == 0 and c_dim == 0:
             raise ValueError('a mapping network needs z_dim or c_dim above 0, got 0 and 0')
+        if config.num_layers < 1:
+            raise ValueError(f'a mapping network needs at least one layer, got {config.num_layers}')
         self.z_dim, self.c_dim, self.w_dim, self.num_ws = z_dim, c_dim, w_dim, num_ws
+        self.config = config
         self.num_layers = config.num_layers
         self.w_avg_beta = config.w_avg_beta
         embedded = (config.embed_features or w_dim) if c_dim > 0 else 0
@@ -67,15 +70,16 @@ class MappingNetwork(nn.Module):
 
     def _joined(self, z: Tensor | None, c: Tensor | None) -> Tensor:
         """Normalised z and embedded class, one after the other: [batch, features of the first layer]."""
+        dtype = next(self.parameters()).dtype
         parts = []
         if self.z_dim > 0:
             if z is None or z.ndim != 2 or z.shape[1] != self.z_dim:
                 raise ValueError(f'this network needs z of shape [batch, {self.z_dim}], got {_shape(z)}')
-            parts.append(unit_rms(z.to(torch.promote_types(z.dtype, torch.float32))))
+            parts.append(unit_rms(z.to(dtype)))
         if self.c_dim > 0:
             if c is None or c.ndim != 2 or c.shape[1] != self.c_dim:
                 raise ValueError(f'this network needs classes c of shape [batch, {self.c_dim}], got {_shape(c)}')
-            parts.append(unit_rms(self.embed(c.to(self.embed.weight.dtype))))
+            parts.append(unit_rms(self.embed(c.to(dtype))))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 

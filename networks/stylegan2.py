@@ -134,23 +134,22 @@ class SynthesisBlock(nn.Module):
         self, x: Tensor | None, image: Tensor | None, ws: Tensor, plan: NoisePlan, *, float32: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Features and image of the block before, ws [batch, convolutions + 1, w_dim] -> the same at this resolution."""
-        if x is None:
-            x = self.const.expand(ws.shape[0], -1, -1, -1)
-        if runs_in_half(self.half_precision, x, float32):
-            x = x.half()
+        features = self.const.expand(ws.shape[0], -1, -1, -1) if x is None else x
+        if runs_in_half(self.half_precision, features, float32):
+            features = features.half()
         if self.first:
-            x = self.conv1(x, ws[:, 0], plan)
+            features = self.conv1(features, ws[:, 0], plan)
         elif self.architecture == 'resnet':
-            around = self.skip(x, gain=sqrt(0.5))
-            x = around + self.conv1(self.conv0(x, ws[:, 0], plan), ws[:, 1], plan, gain=sqrt(0.5))
+            around = self.skip(features, gain=sqrt(0.5))
+            features = around + self.conv1(self.conv0(features, ws[:, 0], plan), ws[:, 1], plan, gain=sqrt(0.5))
         else:
-            x = self.conv1(self.conv0(x, ws[:, 0], plan), ws[:, 1], plan)
+            features = self.conv1(self.conv0(features, ws[:, 0], plan), ws[:, 1], plan)
         if image is not None:
             image = upsample2d(image, cast(Tensor, self.resample_filter))
         if self.has_torgb:
-            own = self.torgb(x, ws[:, self.num_conv]).to(ws.dtype)
+            own = self.torgb(features, ws[:, self.num_conv]).to(ws.dtype)
             image = own if image is None else image + own
-        return x, image
+        return features, image
 
 
 class SynthesisNetwork(nn.Module):

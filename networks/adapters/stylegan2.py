@@ -34,12 +34,13 @@ class StyleGAN2Adapter(Inspectable):
 
     def __init__(self, module: Generator, *, title: str | None = None, notes: tuple[str, ...] = ()) -> None:
         """Give it the averaged weights of a training run or a copy, not the network that is being trained."""
-        self.module: Generator = module.eval().requires_grad_(False)
+        self.module = module.eval().requires_grad_(False)
+        self._generator = module
         self.info = _describe(module, title, notes)
 
     def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:
         """See `Inspectable.latents`."""
-        return mapped_latents(self.module.mapping, z, class_index)
+        return mapped_latents(self._generator.mapping, z, class_index)
 
     def synthesize(
         self,
@@ -52,11 +53,11 @@ class StyleGAN2Adapter(Inspectable):
     ) -> Tensor:
         """See `Inspectable.synthesize`. Replaced filters may have any number of taps."""
         options = {'noise_mode': noise, 'noise_draw': seeded_noise(noise_seed), 'float32': float32}
-        return synthesize_with(self.module, overrides, latents, options)
+        return synthesize_with(self._generator, overrides, latents, options)
 
     def average(self) -> Tensor | None:
         """The average latent [w_dim], or None."""
-        return cast(Tensor, self.module.mapping.w_avg) if has_average(self.module) else None
+        return cast(Tensor, self._generator.mapping.w_avg) if has_average(self._generator) else None
 
     def filters(self) -> Mapping[str, Tensor]:
         """Buffer name -> taps [taps, taps], of those places where a filter runs (the file format keeps unused ones too)."""

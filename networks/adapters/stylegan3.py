@@ -35,12 +35,13 @@ class StyleGAN3Adapter(Inspectable):
 
     def __init__(self, module: Generator, *, title: str | None = None, notes: tuple[str, ...] = ()) -> None:
         """Give it the averaged weights of a training run or a copy, not the network that is being trained."""
-        self.module: Generator = module.eval().requires_grad_(False)
+        self.module = module.eval().requires_grad_(False)
+        self._generator = module
         self.info = _describe(module, title, notes)
 
     def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:
         """See `Inspectable.latents`."""
-        return mapped_latents(self.module.mapping, z, class_index)
+        return mapped_latents(self._generator.mapping, z, class_index)
 
     def synthesize(
         self,
@@ -52,11 +53,11 @@ class StyleGAN3Adapter(Inspectable):
         float32: bool = False,
     ) -> Tensor:
         """See `Inspectable.synthesize`; there is no noise to choose. Replaced filters may have any number of taps."""
-        return synthesize_with(self.module, overrides, latents, {'float32': float32})
+        return synthesize_with(self._generator, overrides, latents, {'float32': float32})
 
     def average(self) -> Tensor | None:
         """The average latent [w_dim], or None."""
-        return cast(Tensor, self.module.mapping.w_avg) if has_average(self.module) else None
+        return cast(Tensor, self._generator.mapping.w_avg) if has_average(self._generator) else None
 
     def filters(self) -> Mapping[str, Tensor]:
         """Buffer name -> taps, [taps] or radial [taps, taps]."""
@@ -70,7 +71,7 @@ class StyleGAN3Adapter(Inspectable):
         inverse, failed = torch.linalg.inv_ex(matrix.to('cpu', torch.float64))
         if failed or not inverse.isfinite().all():
             raise ValueError('the transform squeezes the picture to nothing and cannot be inverted; use a larger scale')
-        weight = self.module.synthesis.input.weight
+        weight = self._generator.synthesis.input.weight
         return {_TRANSFORM: inverse.to(weight.device, weight.dtype)}
 
 

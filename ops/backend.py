@@ -90,7 +90,7 @@ def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
     forced = _forced.get()
     device = x.device.type
     declined = ''
-    for one in _registry.implementations[op]:
+    for one in _registry.implementations.get(op, ()):
         if one.backend != 'reference':
             if one.backend != device or (forced is not None and forced[0] != one.backend):
                 continue

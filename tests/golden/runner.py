@@ -61,7 +61,8 @@ class Case:
 
     def draws(self) -> list[tuple[str, Tensor]]:
         """Stored random numbers as (torch function name, values), in the order drawn."""
-        names = sorted(name for name in self.inputs if name.startswith('draws/'))
+        names = [name for name in self.inputs if name.startswith('draws/')]
+        names.sort(key=lambda name: int(name.removeprefix('draws/').split('_')[0]))
         return [(name.split('_', 1)[1], self.inputs[name]) for name in names]
 
 

@@ -75,4 +75,6 @@ class RenderResult:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     """E.g. 'filtered_lrelu: reference (no CUDA)'."""
+    device: str = ''
+    """Where the network ran, e.g. 'CPU' or 'NVIDIA H200'."""
     error: str | None = None

@@ -1,0 +1,251 @@
+"""Turns a request into a result. Owns the models. No window, no files, no threads."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from networks.adapters.base import Inspectable
+from networks.info import LayerInfo
+from networks.sampling import seed_to_z
+from ops.backend import report
+from render.capture import never, run_to
+from render.filters import filter_curves, filter_overrides
+from render.models import ModelStore, device_title
+from render.request import IDENTITY, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
+from render.result import FilterCurve, RenderResult, Spectrum, Statistics
+from render.views import picture, power_of, spectrum_of_power, statistics_of
+from render.worker import Abandoned, IsStale
+
+MEMO_ENTRIES = 2
+"""Of each stage: one for each side of a comparison."""
+Key = TypeVar('Key', bound=Hashable)
+Value = TypeVar('Value')
+
+
+class Memo(Generic[Key, Value]):
+    """The last few values of one stage, by what they were computed from."""
+
+    def __init__(self, entries: int = MEMO_ENTRIES):
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+        self._entries = entries
+        self.misses = 0
+        """How often something had to be computed."""
+
+    def get(self, key: Key, compute: Callable[[], Value]) -> Value:
+        """The value for `key`, computed if it is not at hand. Nothing is kept when `compute` raises."""
+        if key not in self._values:
+            self.misses += 1
+            value = compute()
+            while len(self._values) >= self._entries:
+                self._values.popitem(last=False)
+            self._values[key] = value
+        self._values.move_to_end(key)
+        return self._values[key]
+
+
+Activation = tuple[Tensor, tuple[str, ...]]
+"""[channels, height, width] as the network made it, and notes."""
+Stage = tuple[ModelKey, LatentSpec, SynthesisSpec]
+
+
+class Renderer:
+    """Request in, result out; equal requests give bit-identical results.
+
+    Three stages, each remembering its last values: latents (model, latent), activation (and synthesis), and what is read
+    from the activation: scrolling through channels or turning the gain runs no network.
+    """
+
+    def __init__(self, models: ModelStore):
+        self.models = models
+        self.latents: Memo[tuple[ModelKey, LatentSpec], Activation] = Memo()
+        self.activations: Memo[Stage, Activation] = Memo()
+        self._powers: Memo[tuple[Stage, SpectrumSpec], Spectrum] = Memo()
+        self._statistics: Memo[Stage, Statistics] = Memo()
+        self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
+
+    def render(self, request: RenderRequest, is_stale: IsStale = never) -> RenderResult:
+        """The answer to `request`. Raises `Abandoned` once `is_stale()`, `BadFile` if the model cannot be had,
+        `ValueError` for what it does not have."""
+        started = time.perf_counter()
+        adapter = self.models.get(request.model)
+        with torch.inference_mode():
+            stage = (request.model, request.latent, request.synthesis)
+            x, notes = self.activations.get(stage, lambda: self._activation(adapter, stage, is_stale))
+            _check(is_stale)
+            result = self._view(adapter, request, x, is_stale)
+        return replace(
+            result,
+            notes=(*notes, *result.notes, *_backend_notes()),
+            device=device_title(self.models.device),
+            seconds=time.perf_counter() - started,
+        )
+
+    def tensor(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
+        """The tensor that `request` shows, [channels, height, width] as the network made it. It must not be changed."""
+        adapter = self.models.get(request.model)
+        stage = (request.model, request.latent, request.synthesis)
+        with torch.inference_mode():
+            return self.activations.get(stage, lambda: self._activation(adapter, stage, is_stale))[0]
+
+    def power(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
+        """Power spectrum [height, width] of what `request` shows. For averages: what the view remembers stays."""
+        adapter = self.models.get(request.model)
+        latent, synthesis = request.latent, request.synthesis
+        with torch.inference_mode():
+            ws, _ = make_latents(adapter, latent)
+            x, _ = synthesize(adapter, ws, synthesis, is_stale)
+            return power_of(x, request.view.spectrum or SpectrumSpec())
+
+    def layer_of(self, request: RenderRequest) -> LayerInfo | None:
+        """The layer that `request` shows; None for the image."""
+        return _layer(self.models.get(request.model), request.synthesis.layer)
+
+    def rate_of(self, request: RenderRequest, width: int) -> float:
+        """Samples per image width of what `request` shows, which is `width` samples wide."""
+        layer = self.layer_of(request)
+        return _rate(layer, width)
+
+    def _activation(self, adapter: Inspectable, stage: Stage, is_stale: IsStale) -> Activation:
+        model, latent, synthesis = stage
+        ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent))
+        x, more = synthesize(adapter, ws, synthesis, is_stale)
+        return x, (*notes, *more)
+
+    def _view(self, adapter: Inspectable, request: RenderRequest, x: Tensor, is_stale: IsStale) -> RenderResult:
+        stage = (request.model, request.latent, request.synthesis)
+        view, layer = request.view, _layer(adapter, request.synthesis.layer)
+        rate = _rate(layer, x.shape[-1])
+        spectrum, spec = None, view.spectrum
+        if spec is not None:
+            spectrum = self._powers.get((stage, spec), lambda: spectrum_of_power(power_of(x, spec), rate))
+        _check(is_stale)
+        moved = request.synthesis.transform if 'transform' in adapter.info.capabilities else IDENTITY
+        shown = picture(x, view, transform=moved, rate=rate)
+        return RenderResult(
+            request,
+            image=shown.image,
+            values=shown.values,
+            layer=layer,
+            spectrum=spectrum,
+            curves=self._response(adapter, request),
+            statistics=self._statistics.get(stage, lambda: statistics_of(x)),
+            model=adapter.info,
+            notes=shown.notes,
+        )
+
+    def _response(self, adapter: Inspectable, request: RenderRequest) -> tuple[FilterCurve, ...]:
+        name, spec = request.view.response_layer, request.synthesis.filters
+        layer = None if name is None else adapter.info.layer(name)
+        if layer is None:
+            return ()
+        key = (request.model, name, spec)
+        return self._curves.get(key, lambda: filter_curves(adapter, layer, spec))
+
+
+def make_latents(adapter: Inspectable, spec: LatentSpec) -> Activation:
+    """Latents [1, num_ws, w_dim] of a point: the weighted sum of the seeds' latents, then mixing, then truncation.
+
+    What the generator cannot do is left out and said in the notes. Raises `ValueError` for a class it does not have.
+    """
+    info, notes = adapter.info, []
+    class_index = spec.class_index
+    if class_index is not None and 'classes' not in info.capabilities:
+        notes.append(f'The class is not used: {info.why_not("classes")}')
+        class_index = None
+    if class_index is not None and not 0 <= class_index < info.class_count:
+        raise ValueError(f'This generator has the classes 0 to {info.class_count - 1}, so there is no {class_index}.')
+    seeds = [seed for seed, _ in spec.seeds]
+    rows = adapter.latents(_z(seeds, info.z_dim), class_index)
+    weights = torch.tensor([weight for _, weight in spec.seeds], dtype=rows.dtype, device=rows.device)
+    ws = rows if spec.seeds == ((seeds[0], 1.0),) else (rows * weights[:, None, None]).sum(0, keepdim=True)
+    if spec.mix_seed is not None and spec.mix_layers:
+        ws = _mixed(adapter, ws, spec, class_index, notes)
+    if spec.truncation != 1:
+        ws = _truncated(adapter, ws, spec, notes)
+    return ws, tuple(notes)
+
+
+def synthesize(adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: IsStale = never) -> Activation:
+    """The tensor [channels, height, width] that the request shows, of latents [1, num_ws, w_dim]; layers after it do not
+    run. Raises `Abandoned` once `is_stale()`, `ValueError` for a layer that it does not have."""
+    overrides, notes = filter_overrides(adapter, spec.filters)
+    if spec.transform != IDENTITY and 'transform' in adapter.info.capabilities:
+        a, b, x, c, d, y = spec.transform
+        matrix = torch.tensor([[a, b, x], [c, d, y], [0, 0, 1]], dtype=torch.float64)
+        overrides = {**overrides, **adapter.transform(matrix)}
+    elif spec.transform != IDENTITY:
+        notes = (*notes, f'The picture is not moved: {adapter.info.why_not("transform")}')
+    output = run_to(
+        adapter.module,
+        lambda: adapter.synthesize(
+            ws, overrides, noise=spec.noise, noise_seed=spec.noise_seed, float32=spec.precision == 'float32'
+        ),
+        spec.layer,
+        edits=spec.edits,
+        watch=[layer.name.partition('#')[0].partition(':')[0] for layer in adapter.info.layers],
+        is_stale=is_stale,
+    )
+    if output.ndim != 4:
+        raise ValueError(
+            f'The layer {spec.layer!r} yields {tuple(output.shape)}, which is not a picture; choose another.'
+        )
+    return output[0], notes
+
+
+def _mixed(adapter: Inspectable, ws: Tensor, spec: LatentSpec, class_index: int | None, notes: list[str]) -> Tensor:
+    """`ws` with some rows of another seed's latent."""
+    info = adapter.info
+    if 'style_mixing' not in info.capabilities:
+        notes.append(f'Styles are not mixed: {info.why_not("style_mixing")}')
+        return ws
+    rows = [row for row in spec.mix_layers if 0 <= row < ws.shape[1]]
+    if len(rows) < len(spec.mix_layers):
+        notes.append(f'Styles are mixed in {len(rows)} of {len(spec.mix_layers)} layers: there are only {ws.shape[1]}.')
+    if spec.mix_seed is None or not rows:
+        return ws
+    other = adapter.latents(_z([spec.mix_seed], info.z_dim), class_index)
+    ws = ws.clone()
+    ws[:, rows] = other[:, rows]
+    return ws
+
+
+def _truncated(adapter: Inspectable, ws: Tensor, spec: LatentSpec, notes: list[str]) -> Tensor:
+    """`ws` moved towards the average latent: w_avg + psi (w - w_avg) (Karras et al. 2019, Sec. 3 and App. B)."""
+    average = adapter.average() if 'truncation' in adapter.info.capabilities else None
+    if average is None:
+        notes.append(f'The latent is not truncated: {adapter.info.why_not("truncation")}')
+        return ws
+    count = ws.shape[1] if spec.truncation_layers is None else min(max(spec.truncation_layers, 0), ws.shape[1])
+    average = average.to(ws.device, ws.dtype)
+    ws = ws.clone()
+    ws[:, :count] = average + spec.truncation * (ws[:, :count] - average)
+    return ws
+
+
+def _z(seeds: list[int], z_dim: int) -> Tensor:
+    """[seeds, z_dim], float32."""
+    return torch.cat([seed_to_z(seed, z_dim) for seed in seeds]).to(torch.float32)
+
+
+def _layer(adapter: Inspectable, name: str | None) -> LayerInfo | None:
+    return None if name is None else adapter.info.layer(name)
+
+
+def _rate(layer: LayerInfo | None, width: int) -> float:
+    """Samples per image width: the layer's own; without one, the array is as wide as the image."""
+    return float(width) if layer is None or layer.rate is None else float(layer.rate)
+
+
+def _check(is_stale: IsStale) -> None:
+    if is_stale():
+        raise Abandoned
+
+
+def _backend_notes() -> tuple[str, ...]:
+    """Who ran the operators, for the performance panel."""
+    return tuple(f'{name}: {text}' for name, text in report().items() if not text.startswith('not used yet'))

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from networks import discriminator, stylegan2, stylegan3
-from networks.adapters.base import Inspectable
 from networks.bad_file import BadFile, shown
 from networks.config import AliasFreeConfig, from_keywords
 from networks.schedule import make_schedule
@@ -107,13 +106,3 @@ def _compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Non
 
 def _shape(tensor: Tensor) -> str:
     return '×'.join(map(str, tensor.shape)) or 'a single number'
-
-
-def adapt(family: str, module: nn.Module, config: Mapping[str, object], notes: tuple[str, ...]) -> Inspectable:
-    """`module` of a generator `family`, ready to be looked into; `notes` go to its info."""
-    raise NotImplementedError
-
-
-def adapt_module(module: nn.Module, title: str) -> Inspectable:
-    """Any other module, ready to be looked into."""
-    raise NotImplementedError

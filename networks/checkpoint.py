@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from networks.adapters.base import Inspectable
+from networks.adapters.wrap import wrap
 from networks.bad_file import BadFile, shown
-from networks.build import adapt, build_checked
+from networks.build import build_checked
 from networks.files.config_schema import check_config
 from networks.files.families import family_of
 from networks.files.limits import damaged
@@ -140,7 +141,7 @@ def make_generator(checkpoint: Checkpoint, device: torch.device | str = 'cpu') -
     if checkpoint.family == 'discriminator':
         raise BadFile('no-generator', 'The file holds a discriminator, which makes no pictures; open a generator.')
     module = build_checked(checkpoint.family, checkpoint.config, checkpoint.tensors)
-    return adapt(checkpoint.family, module.to(device), checkpoint.config, checkpoint.notes)
+    return wrap(module.to(device), notes=checkpoint.notes)
 
 
 def file_sha256(path: Path | str) -> str:
@@ -158,8 +159,9 @@ def _read_official(data: memoryview, source: str, sha256: str, network: str, rep
         parts = f'{len(found.codes)} part{"s" if len(found.codes) > 1 else ""}, {kilobytes:.3g} kB'
         notes.append(f'The file carries program text ({parts}); it was not run.')
     if found.left_out:
-        more = f' and {len(found.left_out) - 1} more' if len(found.left_out) > 1 else ''
-        notes.append(f'Parts of an unknown kind were left out: {found.left_out[0]}{more}.')
+        first, *others = found.left_out
+        more = f' and {len(others)} more' if others else ''
+        notes.append(f'Parts of an unknown kind were left out: {first}{more}.')
     return Checkpoint(
         family=found.family,
         config=MappingProxyType(found.config),
@@ -187,7 +189,10 @@ def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> 
             f'The file is of version {shown(metadata.get("version"))}; this program reads version {VERSION}: update it.',
         )
     family = metadata.get('family', '')
-    config = check_config(family, _json(header, 'config'))
+    options = _json(header, 'config')
+    if not isinstance(options, dict):
+        raise damaged('its config is not a table')
+    config = check_config(family, options)
     if family_of(entry.name for entry in header.entries) != family:
         raise BadFile('wrong-family', f'The file says {shown(family)}, but its tensors are of another kind.')
     tensors = read_tensors(data, header, lambda done: report(done, 'Reading the weights'))
@@ -199,19 +204,30 @@ def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> 
         source=source,
         network=shown(metadata.get('network', 'G_ema')),
         notes=_weight_notes(tensors),
-        embedded_code=(),
+        embedded_code=_embedded_code(header),
     )
 
 
-def _json(header: Header, name: str) -> dict[str, object]:
-    """The JSON object in the metadata entry `name`."""
+def _json(header: Header, name: str) -> object:
+    """The JSON value in the metadata entry `name`."""
     try:
-        value = json.loads(header.metadata[name])
+        return json.loads(header.metadata[name])
     except (KeyError, ValueError, RecursionError):
         raise damaged(f'its {name} is missing or not valid JSON') from None
-    if not isinstance(value, dict):
-        raise damaged(f'its {name} is not a table')
-    return value
+
+
+def _embedded_code(header: Header) -> tuple[tuple[int, str], ...]:
+    """What the file says about program text in the snapshot that it was converted from."""
+    if 'embedded_code' not in header.metadata:
+        return ()
+    codes = []
+    for item in listed if isinstance(listed := _json(header, 'embedded_code'), list) else ():
+        match item:
+            case [int(length), str(sha256)]:
+                codes.append((length, shown(sha256, limit=64)))
+            case _:
+                raise damaged('its embedded_code is malformed')
+    return tuple(codes)
 
 
 def _weight_notes(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:

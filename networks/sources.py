@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from networks.adapters.base import Inspectable
+from networks.adapters.wrap import wrap
 from networks.bad_file import BadFile, shown
-from networks.build import adapt_module
 from networks.checkpoint import load_generator
 from networks.files.mapped import Progress
 
@@ -99,7 +99,10 @@ def _from_function(path_text: str, device: torch.device, *, allow_code: bool) ->
         made.module.to(device)
         return made
     if isinstance(made, nn.Module):
-        return adapt_module(made.to(device).eval(), path_text)
+        try:
+            return wrap(made.to(device), title=path_text)
+        except ValueError as error:
+            raise BadFile('bad-function', f'{shown(path_text)}: {error}') from error
     raise BadFile(
         'bad-function',
         f'{shown(path_text)} returned a {type(made).__name__}; it must return a torch module or an Inspectable.',

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from networks.bad_file import BadFile, shown
+from networks.files.limits import bad_option
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,9 @@ class Number:
         """Whether `value` is within bounds."""
         if value is None:
             return self.optional
-        if type(value) not in (int, float) or not math.isfinite(value) or (self.whole and value != int(value)):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        if self.whole and value != int(value):
             return False
         if self.power_of_two and int(value) & (int(value) - 1):
             return False
@@ -34,7 +37,7 @@ class Number:
 
     def __str__(self) -> str:
         kind = 'a power of two' if self.power_of_two else 'a whole number' if self.whole else 'a number'
-        return f'{kind} from {self.low:g} to {self.high:g}{" or none" if self.optional else ""}'
+        return f'{kind} from {_number(self.low)} to {_number(self.high)}{" or none" if self.optional else ""}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ def check_config(family: str, options: Mapping[str, object]) -> dict[str, object
         raise BadFile('unknown-family', f'The file is of the family "{shown(family)}"; this program knows {known}.')
     for name in _REQUIRED[family]:
         if name not in options:
-            raise BadFile('bad-config', f'The file does not say the {name} of its network; refused.')
+            raise bad_option(f'does not say the {name} of its network')
     return _checked(schema, options, '')
 
 
@@ -229,17 +232,28 @@ def _checked(schema: Schema, options: Mapping[str, object], prefix: str) -> dict
         if rule is None:
             raise BadFile(
                 'bad-config',
-                f'The file asks for the option {label} = {shown(value)}, which this program does not know; '
+                f'The file asks for the option {label} = {_brief(value)}, which this program does not know; '
                 'without it the picture could be wrong, so it is refused.',
             )
         if isinstance(rule, Mapping):
             if not isinstance(value, Mapping):
                 raise BadFile(
-                    'bad-config', f'The file asks for {label} = {shown(value)}, which is no table of options.'
+                    'bad-config', f'The file asks for {label} = {_brief(value)}, which is no table of options.'
                 )
             config[name] = _checked(rule, value, f'{label}.')
         elif not rule.accepts(value):
-            raise BadFile('bad-config', f'The file asks for {label} = {shown(value)}; it must be {rule}.')
+            raise BadFile('bad-config', f'The file asks for {label} = {_brief(value)}; it must be {rule}.')
         elif not isinstance(rule, Fixed):
             config[name] = rule.clean(value)
     return config
+
+
+def _brief(value: object) -> str:
+    """`value` for a sentence; tables and lists only by their kind, as they may be large."""
+    if isinstance(value, Mapping):
+        return 'a table'
+    return f'a list of {len(value)}' if isinstance(value, list) else shown(value)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f'{value:g}'

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from networks.bad_file import BadFile, shown
+from networks.files.limits import bad_option
 from networks.files.pickle_extract import Extractor
 from networks.files.pickle_values import Persistent
 
@@ -59,7 +60,7 @@ def _told(network: Persistent, family: Family, extractor: Extractor) -> dict[str
     arguments = extractor.plain(network.state.get('_init_args', ()))
     keywords = extractor.plain(network.state.get('_init_kwargs', {}))
     if not isinstance(arguments, list) or not isinstance(keywords, dict) or len(arguments) > len(names):
-        raise BadFile('bad-config', 'The file has a network with malformed options; refused.')
+        raise bad_option('has a network with malformed options')
     options = {**dict(zip(names, arguments, strict=False)), **keywords}
     nested = options.pop('synthesis_kwargs', None)  # the StyleGAN2-ADA form
     if isinstance(nested, dict):

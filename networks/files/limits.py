@@ -117,3 +117,15 @@ def truncated(needed: int, available: int) -> BadFile:
 def malformed(what: str) -> BadFile:
     """The error for `what`: a known name used in a way that no real snapshot does."""
     return BadFile('malformed', f'The file holds {what}, unlike any snapshot; refused, get the model from its source.')
+
+
+def forbidden(what: str) -> BadFile:
+    """The error for a program that does `what`, which no model file needs."""
+    return BadFile(
+        'bad-operation', f'The file {what}, which model files never do; refused, get the model from its source.'
+    )
+
+
+def bad_option(what: str) -> BadFile:
+    """The error for options that no network of ours has; `what` follows 'The file'."""
+    return BadFile('bad-config', f'The file {what}; refused, get the model from its source.')

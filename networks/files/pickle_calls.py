@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from networks.bad_file import BadFile, shown
-from networks.files.limits import Budget, damaged, malformed, too_big
+from networks.files.limits import Budget, damaged, forbidden, malformed, too_big
 from networks.files.pickle_machine import dictionary_key
 from networks.files.pickle_names import ARRAY_CODES, ITEM_BYTES, classify, is_dangerous, is_tensorflow
 from networks.files.pickle_values import (
@@ -87,12 +87,14 @@ class SnapshotActions:
                 self._fill(target, shape, dtype, fortran, span)
             case ArrayType(), (int(), '<' | '|', None, None, None, int(), int(), int(), *_):
                 return
-            case ArrayType(), (int(), str(order), *_):
-                raise malformed(f'numbers in the byte order "{shown(order, limit=4)}"')
+            case ArrayType(), (int(), '>', *_):
+                raise malformed('numbers in big-endian byte order')
+            case ArrayType(), _:
+                raise malformed('an array of an unsupported type')
             case dict(), None | dict():
                 return  # attributes of an OrderedDict or EasyDict: nothing we use
             case _:
-                raise BadFile('bad-operation', f'The file sets the state of a {type(target).__name__}; refused.')
+                raise forbidden(f'sets the state of a value of type {type(target).__name__}')
 
     def persistent(self, key: object) -> object:
         """Refused: persistent ids belong inside tensor data."""
@@ -112,8 +114,10 @@ class SnapshotActions:
     def _construct(self, function: object, arguments: object, table: 'Mapping[Kind, _Constructor]') -> object:
         if type(function) is Opaque:
             return function
-        if type(function) is not Name or type(arguments) is not tuple:
-            raise BadFile('bad-operation', f'The file calls a {type(function).__name__}; refused.')
+        if type(function) is not Name:
+            raise forbidden(f'calls a value of type {type(function).__name__}')
+        if type(arguments) is not tuple:
+            raise forbidden(f'calls a function with a value of type {type(arguments).__name__}')
         if function.kind is Kind.UNKNOWN:
             return Opaque(shown(function, limit=64))
         if arguments and type(arguments[0]) is Opaque:
@@ -183,18 +187,16 @@ class SnapshotActions:
 
     def _view(self, storage: Storage, offset: object, size: tuple, stride: tuple) -> TensorView:
         """A window on `storage` that lies wholly inside it. Plain integers here, so nothing can overflow."""
-        numbers = (offset, *size, *stride)
-        too_many = len(size) > self._budget.limits.tensor_dimensions
-        if too_many or len(size) != len(stride) or not all(type(number) is int for number in numbers):
+        if len(size) > self._budget.limits.tensor_dimensions or len(size) != len(stride):
             raise malformed('a tensor of unknown form')
-        if not all(0 <= number < _LARGEST_DIMENSION for number in numbers):
-            raise malformed(f'a tensor of shape {shown(size)}')
+        start, *rest = _whole_numbers((offset, *size, *stride), 'a tensor')
+        size, stride = tuple(rest[: len(size)]), tuple(rest[len(size) :])
         if math.prod(max(count, 1) for count in size) >= _LARGEST_COUNT:
             raise malformed(f'a tensor of shape {shown(size)}')
-        last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
+        last = start + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
         if all(size) and last >= storage.count:
             raise malformed(f'a tensor of shape {shown(size)} that reaches beyond its {storage.count} numbers')
-        return TensorView(storage, offset, size, stride)
+        return TensorView(storage, start, size, stride)
 
     def _parameter(self, arguments: tuple) -> TensorView:
         match arguments:
@@ -277,16 +279,20 @@ class SnapshotActions:
         raise malformed('an array of unknown form')
 
     def _fill(self, array: Array, shape: tuple, dtype: ArrayType, fortran: bool, span: Span) -> None:
-        if len(shape) > self._budget.limits.tensor_dimensions or not all(type(count) is int for count in shape):
+        if len(shape) > self._budget.limits.tensor_dimensions:
             raise malformed('an array of unknown form')
-        if not all(0 <= count < _LARGEST_DIMENSION for count in shape):
-            raise malformed(f'an array of shape {shown(shape)}')
-        byte_count = ITEM_BYTES[dtype.code]
-        for count in shape:
-            byte_count *= count
+        shape = _whole_numbers(shape, 'an array')
+        byte_count = math.prod(shape) * ITEM_BYTES[dtype.code]
         if byte_count != len(span):
             raise malformed(f'an array of shape {shown(shape)} with {len(span)} bytes of data')
         array.shape, array.dtype, array.fortran, array.span = shape, dtype, fortran, span
+
+
+def _whole_numbers(values: tuple, what: str) -> tuple[int, ...]:
+    """`values` as sizes and places of `what`; BadFile when one is none."""
+    if not all(type(value) is int and 0 <= value < _LARGEST_DIMENSION for value in values):
+        raise malformed(f'{what} of impossible size')  # values are not shown: they may nest without end
+    return values
 
 
 _Constructor = Callable[[SnapshotActions, tuple], object]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from networks.bad_file import BadFile, shown
-from networks.files.limits import Budget, malformed
+from networks.files.limits import Budget, bad_option, malformed
 from networks.files.pickle_names import ITEM_BYTES
-from networks.files.pickle_values import Array, LongText, Name, Opaque, Persistent, Scalar, Span, TensorView
+from networks.files.pickle_values import Array, Name, Opaque, Persistent, Scalar, Span, TensorView
 
 _STRUCT_CODES = {'f2': 'e', 'f4': 'f', 'f8': 'd', 'i1': 'b', 'i2': 'h', 'i4': 'i', 'i8': 'q'} | {
     'u1': 'B',
@@ -61,7 +61,7 @@ class Extractor:
                 return value
             case float():
                 if not math.isfinite(value):
-                    raise BadFile('bad-config', f'The file has the option value {value}; refused.')
+                    raise bad_option(f'has the option value {value}')
                 return value
             case list() | tuple():
                 return [self.plain(item, depth=depth + 1) for item in value]
@@ -76,7 +76,7 @@ class Extractor:
             case Name():
                 return str(value)
         what = value.what if isinstance(value, Opaque) else type(value).__name__
-        raise BadFile('bad-config', f'The file has an option of an unusual kind ({shown(what)}); refused.')
+        raise bad_option(f'has an option of an unusual kind ({shown(what)})')
 
     def attributes(self, network: Persistent, path: str) -> dict[str, object]:
         """Numbers, flags, short texts and Nones that the module at dotted `path` below `network` has; {} if none."""
@@ -121,14 +121,14 @@ class Extractor:
 
     def _option_name(self, key: object) -> str:
         if type(key) is not str or len(key) > self._budget.limits.name_characters:
-            raise BadFile('bad-config', f'The file has an option called {shown(key)}; refused.')
+            raise bad_option(f'has an option called {shown(key)}')
         return key
 
     def _array(self, array: Array) -> object:
         shape = array.shape or ()
         count = math.prod(shape)
         if count > self._budget.limits.config_values or (array.fortran and len(shape) > 1):
-            raise BadFile('bad-config', f'The file has an option that is an array of {count} numbers; refused.')
+            raise bad_option(f'has an option that is an array of {count} numbers')
         for _ in range(count):
             self._budget.spend_node(0)
         return _nested(self._numbers(array.dtype.code, count, array.span), shape)
@@ -153,5 +153,4 @@ def _unreadable(name: str, value: object) -> BadFile:
             f'The file has a network whose part "{shown(name)}" is of a kind this program does not know '
             f'({shown(value.what)}); open an official-format snapshot.',
         )
-    what = 'text' if type(value) is LongText else type(value).__name__
-    return malformed(f'a layer entry "{shown(name)}" that is a {what}')
+    return malformed(f'a layer entry "{shown(name)}" of type {type(value).__name__}')

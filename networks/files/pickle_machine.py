@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from networks.bad_file import BadFile
-from networks.files.limits import Budget, damaged, too_big, truncated
+from networks.files.limits import Budget, damaged, forbidden, too_big, truncated
 from networks.files.pickle_values import LongText, Opaque, Span
 
 _STOP = 0x2E
@@ -55,7 +54,7 @@ def dictionary_key(value: object, data: memoryview) -> object:
         return value
     if type(value) is Span and len(value) <= _LONGEST_LINE:
         return value.read(data)
-    raise BadFile('bad-key', f'The file uses a key of an unusual kind ({type(value).__name__}); refused.')
+    raise forbidden(f'uses a value of type {type(value).__name__} as a key')
 
 
 class PickleMachine:
@@ -81,10 +80,7 @@ class PickleMachine:
                 return self._finish()
             operation = _OPERATIONS.get(code)
             if operation is None:
-                raise BadFile(
-                    'bad-operation',
-                    f'The file uses a pickle feature (0x{code:02x}) that model files do not need; refused.',
-                )
+                raise forbidden(f'uses the pickle operation 0x{code:02x}')
             operation(self)
 
     # Reading
@@ -208,7 +204,7 @@ class PickleMachine:
         if type(target) is list:
             target.extend(items)
         elif type(target) is not Opaque:
-            raise BadFile('bad-operation', f'The file appends to a {type(target).__name__}; refused.')
+            raise forbidden(f'appends to a {type(target).__name__}')
 
     def _append(self) -> None:
         value = self._pop()
@@ -222,7 +218,7 @@ class PickleMachine:
             for key, value in zip(items[::2], items[1::2], strict=True):
                 target[dictionary_key(key, self._data)] = value
         elif type(target) is not Opaque:
-            raise BadFile('bad-operation', f'The file sets items of a {type(target).__name__}; refused.')
+            raise forbidden(f'sets items of a {type(target).__name__}')
 
     def _set_item(self) -> None:
         value = self._pop()
@@ -235,7 +231,7 @@ class PickleMachine:
         if type(target) is set:
             target.update(dictionary_key(item, self._data) for item in items)
         elif type(target) is not Opaque:
-            raise BadFile('bad-operation', f'The file adds to a {type(target).__name__}; refused.')
+            raise forbidden(f'adds to a {type(target).__name__}')
 
     # Operations that run code elsewhere; here they ask the table
 

@@ -165,7 +165,7 @@ def _entry(name: str, value: object) -> Entry:
     if not _TENSOR_NAME.fullmatch(name) or '..' in name:
         raise damaged(f'a tensor called "{shown(name)}"')
     match value:
-        case {'dtype': str(dtype), 'shape': list(shape), 'data_offsets': [int(start), int(stop)]} if len(value) == 3:
+        case {'dtype': str(dtype), 'shape': list(shape), 'data_offsets': [int(start), int(stop)], **rest} if not rest:
             pass
         case _:
             raise damaged(f'its entry "{shown(name)}"')
@@ -217,7 +217,7 @@ def _pieces(tensor: Tensor) -> Iterator[memoryview]:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     if not flat.numel():
         return
-    raw = memoryview(flat.view(torch.uint8).numpy())
+    raw = memoryview(flat.view(torch.uint8).numpy())  # type: ignore[arg-type]
     for start in range(0, len(raw), _CHUNK_BYTES):
         yield raw[start : start + _CHUNK_BYTES]
 

@@ -74,7 +74,7 @@ def _parse(data: memoryview, budget: Budget, actions: SnapshotActions) -> object
     if machine.position != len(data):
         raise BadFile(
             'trailing',
-            f'The file goes on for {len(data) - machine.position} bytes after its end; '
+            f'The file goes on after its end (bytes: {len(data) - machine.position}); '
             'it is no snapshot, or damaged: get it from its source.',
         )
     return root

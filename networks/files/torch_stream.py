@@ -22,9 +22,12 @@ class _StorageActions:
     def resolve(self, module: str, name: str) -> Name:
         """A storage class, or BadFile."""
         if storage_dtype(module, name) is None:
+            full_name = shown(f'{module}.{name}', limit=64)
+            if module == 'torch' and name.endswith('Storage'):
+                raise BadFile('bad-type', f'The file has tensors of the unsupported type "{full_name}".')
             raise BadFile(
                 'attack',
-                f'The file hides a call of "{shown(f"{module}.{name}")}" in its tensor data. '
+                f'The file hides the name "{full_name}" in its tensor data, where programs have no business. '
                 'Nothing was run; get the model from its source.',
             )
         return Name(module, name, Kind.STORAGE_TYPE)
@@ -48,7 +51,9 @@ class _StorageActions:
         """Refused."""
         raise malformed('a call inside tensor data')
 
-    create = call
+    def create(self, kind: object, arguments: object) -> object:
+        """Refused."""
+        raise malformed('an object inside tensor data')
 
     def build(self, target: object, state: object) -> None:
         """Refused."""

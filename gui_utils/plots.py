@@ -17,7 +17,11 @@ from gui_utils.texture import Filter, Textures
 ColourMap = Literal['viridis', 'inferno', 'grey', 'diverging']
 Limits = tuple[float, float]
 
-_FLAGS = int(implot.Flags_.no_menus | implot.Flags_.no_box_select)
+_FLAGS = int(implot.Flags_.no_menus | implot.Flags_.no_box_select | implot.Flags_.no_title)
+
+
+_HEATMAP_AROUND_EM = (3.9, 2.6)
+"""About how much of a plot's width and height its numbers take, without the names of the axes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,10 +136,14 @@ def heatmap(
     em = imgui.get_font_size()
     bar_width = 4.5 * em
     place, area = None, None
+    around = (_HEATMAP_AROUND_EM[0] + bool(y_label) * 1.3) * em, (_HEATMAP_AROUND_EM[1] + bool(x_label) * 1.2) * em
+    left, right, bottom, top = extent
+    aspect = abs((right - left) / (top - bottom))
     width = max(imgui.get_content_region_avail().x - bar_width, 8 * em)
+    width = min(width, (height * em - around[1]) * aspect + around[0])
+    height = min(height, ((width - around[0]) / aspect + around[1]) / em)
     with _plot(title, height, key=str(extent), width=width, flags=int(implot.Flags_.equal)) as shows:
         if shows:
-            left, right, bottom, top = extent
             no_grid = int(implot.AxisFlags_.no_grid_lines)
             implot.setup_axes(x_label, y_label, no_grid, no_grid)
             implot.setup_axes_limits(left, right, bottom, top, _limits_condition())
@@ -191,11 +199,12 @@ def _plot(
     title: str, height: float, *, key: str, width: float = -1.0, flags: int = 0, has_legend: bool = False
 ) -> Iterator[bool]:
     """A plot whose zoom is forgotten when `key` changes; the value says whether it shows."""
+    shown_title = title.split('##', 1)[0]
+    if shown_title:
+        with theme.font(theme.BOLD):
+            imgui.text_unformatted(shown_title)
     flags |= _FLAGS | (0 if has_legend else int(implot.Flags_.no_legend))
-    if not title.split('##', 1)[0]:
-        flags |= int(implot.Flags_.no_title)
-    size = ImVec2(width, height * imgui.get_font_size())
-    if not implot.begin_plot(f'{title}##{key}', size, flags):
+    if not implot.begin_plot(f'##{title}##{key}', ImVec2(width, height * imgui.get_font_size()), flags):
         yield False
         return
     try:
@@ -228,7 +237,9 @@ def _set_axes(
 
 def _limits_condition() -> int:
     """Set limits once, or again when the plot about to be drawn is double-clicked."""
-    again = imgui.is_mouse_double_clicked(imgui.MouseButton_.left) and imgui.is_window_hovered()
+    again = imgui.is_mouse_double_clicked(imgui.MouseButton_.left) and imgui.is_window_hovered(
+        imgui.HoveredFlags_.child_windows
+    )
     return implot.Cond_.always if again else implot.Cond_.once
 
 
@@ -241,18 +252,30 @@ def _plain(values: np.ndarray) -> np.ndarray:
 
 
 def _draw_markers(markers: Sequence[Marker]) -> None:
-    """Named vertical lines; a name that would cover the one before goes a line lower."""
+    """Named vertical lines. A name stands right of its line, or left, or lower: where it covers no other name."""
+    if not markers:
+        return
     canvas, corner, size = implot.get_plot_draw_list(), implot.get_plot_pos(), implot.get_plot_size()
-    em = imgui.get_font_size()
-    right_end, row = -np.inf, 0
+    em, pixel = imgui.get_font_size(), imgui.get_style().font_scale_dpi
+    ordered = sorted(markers, key=lambda each: each.x)
+    places = [round(implot.plot_to_pixels(marker.x, 0.0).x) for marker in ordered]
     implot.push_plot_clip_rect()
-    for marker in sorted(markers, key=lambda each: each.x):
-        x = round(implot.plot_to_pixels(marker.x, 0.0).x)
-        colour = theme.faded(theme.rgba(marker.colour))
-        canvas.add_line(ImVec2(x, corner.y), ImVec2(x, corner.y + size.y), theme.faded(theme.rgba(marker.colour, 0.6)))
-        row = row + 1 if x < right_end else 0
-        canvas.add_text(ImVec2(x + 0.25 * em, corner.y + (0.1 + 1.05 * row) * em), colour, marker.label)
-        right_end = max(right_end, x + 0.75 * em + imgui.calc_text_size(marker.label).x)
+    for x, marker in zip(places, ordered, strict=True):
+        colour = theme.faded(theme.rgba(marker.colour, 0.6))
+        canvas.add_line(ImVec2(x, corner.y), ImVec2(x, corner.y + size.y), colour, pixel)
+    taken, row = corner.x, 0  # how far to the right names reach; the row of the last one
+    for x, marker, next_x in zip(places, ordered, [*places[1:], corner.x + size.x], strict=True):
+        width = imgui.calc_text_size(marker.label).x + 0.5 * em
+        left = x + pixel
+        row = row + 1 if left < taken else 0
+        if left + width > next_x and x - width >= taken:
+            left, row = x - width, 0
+        low = ImVec2(left, corner.y + (0.15 + 1.15 * row) * em)
+        canvas.add_rect_filled(
+            low, ImVec2(left + width, low.y + 1.1 * em), theme.faded(theme.rgba(theme.BACKGROUND, 0.7))
+        )
+        canvas.add_text(ImVec2(left + 0.25 * em, low.y), theme.faded(theme.rgba(marker.colour)), marker.label)
+        taken = max(taken, left + width)
     implot.pop_plot_clip_rect()
 
 

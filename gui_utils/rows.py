@@ -29,7 +29,7 @@ def begin_row(label: str, tooltip: str = '') -> str:
     em = imgui.get_font_size()
     left = imgui.get_cursor_pos_x()
     available = imgui.get_content_region_avail().x
-    column = min(LABEL_EM * em, LABEL_SHARE * available)
+    column = float(int(min(LABEL_EM * em, LABEL_SHARE * available)))  # whole pixels, else edges blur
     visible = label.split('##', 1)[0]
     if visible:
         imgui.align_text_to_frame_padding()
@@ -38,13 +38,14 @@ def begin_row(label: str, tooltip: str = '') -> str:
             show_tooltip(tooltip)
         imgui.same_line(0.0, 0.0)
         imgui.set_cursor_pos_x(left + column)
-    imgui.set_next_item_width(max(available - column - RESET_EM * em, 2 * em))
+    imgui.set_next_item_width(max(int(available - column - RESET_EM * em), 2.0 * em))
     return '##' + label
 
 
 def control_width() -> float:
     """How wide the control of a row that has just begun may be, in pixels."""
-    return max(imgui.get_content_region_avail().x - RESET_EM * imgui.get_font_size(), 2 * imgui.get_font_size())
+    em = imgui.get_font_size()
+    return max(int(imgui.get_content_region_avail().x - RESET_EM * em), 2.0 * em)
 
 
 def end_row(label: str, value: Value, default: Value | None, tooltip: str = '') -> Value:

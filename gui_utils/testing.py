@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import abc
 import difflib
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
@@ -99,7 +100,9 @@ class Driver(abc.ABC):
         """Click an item, `times` in quick succession."""
         self.hover(name, at=at)
         io = imgui.get_io()
-        io.mouse_double_click_time = DOUBLE_CLICK_SECONDS if times > 1 else 0.0
+        if times > 1:
+            self.step(round(DOUBLE_CLICK_SECONDS / FRAME_SECONDS) + 1)  # an earlier press must not count
+            io.mouse_double_click_time = DOUBLE_CLICK_SECONDS
         if ctrl:
             io.add_key_event(imgui.Key.mod_ctrl, True)
             self.step()
@@ -371,11 +374,12 @@ class NoTextures(Textures):
 
 
 def inside(item: Item, at: Point) -> Point:
-    """The point at these shares of an item's width and height."""
-    return (
-        item.low[0] + (item.high[0] - item.low[0]) * at[0],
-        item.low[1] + (item.high[1] - item.low[1]) * at[1],
+    """The point at these shares of an item's width and height, from its first whole pixel to its last."""
+    x, y = (
+        math.ceil(low) + (math.floor(high) - 1 - math.ceil(low)) * share
+        for low, high, share in zip(item.low, item.high, at, strict=True)
     )
+    return x, y
 
 
 def _answer_texture_requests(*, is_last: bool = False) -> None:

@@ -190,8 +190,8 @@ def _apply_colours(style: imgui.Style) -> None:
 
 def _apply_plot_style(style: implot.Style, scale: float) -> None:
     pixels = {
-        'plot_padding': (8, 6), 'label_padding': (5, 4), 'legend_padding': (8, 6), 'legend_inner_padding': (6, 4),
-        'legend_spacing': (6, 1), 'mouse_pos_padding': (8, 6), 'annotation_padding': (3, 2),
+        'plot_padding': (2, 5), 'label_padding': (5, 4), 'legend_padding': (0, 3), 'legend_inner_padding': (0, 1),
+        'legend_spacing': (10, 1), 'mouse_pos_padding': (8, 6), 'annotation_padding': (3, 2),
         'major_tick_len': (5, 5), 'minor_tick_len': (0, 0), 'plot_min_size': (120, 80),
     }  # fmt: skip
     for name, (across, down) in pixels.items():
@@ -203,8 +203,8 @@ def _apply_plot_style(style: implot.Style, scale: float) -> None:
     mouse.fit = int(imgui.MouseButton_.middle)  # the double click returns to the limits that were asked for
     col = implot.Col_
     for place, colour in {
-        col.frame_bg: (0.0, 0.0, 0.0, 0.0), col.plot_bg: BACKGROUND, col.plot_border: BORDER, col.legend_bg: (*POPUP[:3], 0.85),
-        col.legend_border: BORDER, col.legend_text: TEXT, col.title_text: TEXT, col.inlay_text: MUTED,
+        col.frame_bg: (0.0, 0.0, 0.0, 0.0), col.plot_bg: BACKGROUND, col.plot_border: BORDER, col.legend_bg: (0.0, 0.0, 0.0, 0.0),
+        col.legend_border: (0.0, 0.0, 0.0, 0.0), col.legend_text: TEXT, col.title_text: TEXT, col.inlay_text: MUTED,
         col.axis_text: MUTED, col.axis_grid: (1.0, 1.0, 1.0, 0.10), col.selection: ACCENT, col.crosshairs: MUTED,
     }.items():  # fmt: skip
         style.set_color_(place, ImVec4(*colour))

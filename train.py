@@ -1,0 +1,45 @@
+"""Train a generator: `train.py PRESET --data ZIP --out RUNS_DIR`. The same command again continues the run."""
+
+import signal
+import sys
+from dataclasses import replace
+from types import FrameType
+
+import tyro
+
+from training.config import PRESETS, TrainConfig
+from training.errors import TrainingError
+from training.loop import train
+
+
+class _Interrupt:
+    """Turns the first Ctrl-C into a question that can be asked; the second ends the program at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print('Finishing this step, then saving. Ctrl-C again stops at once.', file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 done or interrupted after saving, 1 failed with one line on stderr."""
+    presets = {name: (preset.summary, replace(preset.config, data=tyro.MISSING)) for name, preset in PRESETS.items()}
+    config: TrainConfig = tyro.extras.overridable_config_cli(presets, args=arguments, description=__doc__)
+    interrupt = _Interrupt()
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        folder = train(config, stop=lambda: interrupt.asked)
+    except TrainingError as error:
+        if config.verbose:
+            raise
+        print(error, file=sys.stderr)
+        return 1
+    print(folder)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""A grid of pictures of the averaged generator: a row for each class, a column for each latent."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from networks.stylegan3 import Generator
+from training.data import one_hot
+from training.draws import Stream, torch_generator
+
+_COLUMNS = 12
+_ROWS_WITHOUT_CLASSES = 8
+
+
+@torch.no_grad()
+def picture_grid(generator: Generator, *, seed: int, truncation: float = 1.0, columns: int = _COLUMNS) -> np.ndarray:
+    """Pictures of fixed latents, [rows * side, columns * side, 3] uint8; with classes, row k shows class k."""
+    device = next(generator.parameters()).device
+    rows = []
+    for row in range(generator.c_dim or _ROWS_WITHOUT_CLASSES):
+        random = torch_generator(seed, Stream.PREVIEW, row)
+        z = torch.randn(columns, generator.z_dim, generator=random)
+        classes = one_hot(torch.full((columns,), row if generator.c_dim else 0), generator.c_dim)
+        images = generator(z.to(device), classes.to(device), truncation_psi=truncation).clamp(-1, 1)
+        rows.append(torch.cat(list(images), 2))
+    grid = ((torch.cat(rows, 1) + 1) * 127.5).round().to(torch.uint8)  # [3, height, width]
+    return grid.permute(1, 2, 0).cpu().numpy()
+
+
+def save_grid(path: Path, grid: np.ndarray) -> None:
+    """Write a picture [height, width, 3] uint8 as PNG."""
+    Image.fromarray(grid).save(path)

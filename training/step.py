@@ -1,0 +1,113 @@
+"""One training step: the discriminator learns from reals and fakes, the generator from the discriminator."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.config import TrainConfig
+from training.data import Batch
+from training.ema import half_life_decay, ramped_half_life, update_average
+from training.errors import TrainingError
+from training.losses import discriminator_loss, generator_loss, r1_penalty
+from training.state import TrainState
+
+
+@dataclass(frozen=True, slots=True)
+class Latents:
+    """Inputs of the generator."""
+
+    z: Tensor
+    """[batch, z_dim]."""
+    classes: Tensor
+    """[batch, class count], one-hot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What one step reports."""
+
+    generator_loss: float
+    discriminator_loss: float
+    real_share: float
+    """Part of the real images that the discriminator takes for real."""
+    fake_share: float
+    """Part of the fakes that it takes for real."""
+    r1: float | None
+    """The penalty, in steps that have one."""
+
+
+def training_step(
+    state: TrainState, batch: Batch, for_discriminator: Latents, for_generator: Latents, config: TrainConfig
+) -> Stats:
+    """Move `state` one step on and return what happened. Raises `TrainingError` when a loss is not finite.
+
+    With `config.reuse_fakes` the generator is trained on the fakes of `for_discriminator`.
+    """
+    reals = batch.images
+    with torch.set_grad_enabled(config.reuse_fakes):
+        fakes = state.generator(for_discriminator.z, for_discriminator.classes, update_emas=True)
+    real_scores = state.discriminator(reals, batch.classes)
+    fake_scores = state.discriminator(fakes.detach(), for_discriminator.classes)
+    loss_d = discriminator_loss(real_scores, fake_scores)
+    _learn(state.discriminator_optimizer, loss_d)
+    penalty = _regularize(state, batch, config) if state.step % config.r1_interval == 0 else None
+    if not config.reuse_fakes:
+        fakes = state.generator(for_generator.z, for_generator.classes)
+    classes = for_discriminator.classes if config.reuse_fakes else for_generator.classes
+    with _frozen(state.discriminator):
+        loss_g = generator_loss(state.discriminator(fakes, classes))
+        _learn(state.generator_optimizer, loss_g)
+    state.step += 1
+    state.images += len(reals)
+    _average(state, config)
+    stats = Stats(float(loss_g.detach()), float(loss_d.detach()), _share(real_scores), _share(fake_scores), penalty)
+    _check_finite(stats, state.step)
+    return stats
+
+
+def _learn(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
+def _regularize(state: TrainState, batch: Batch, config: TrainConfig) -> float:
+    """The lazy R1 step, weighted by its interval; returns the penalty."""
+    reals = batch.images.detach().requires_grad_(True)
+    penalty = r1_penalty(state.discriminator(reals, batch.classes), reals)
+    _learn(state.discriminator_optimizer, penalty * (config.r1_gamma / 2 * config.r1_interval))
+    return float(penalty.detach())
+
+
+class _frozen:
+    """Inside the block, the module's parameters get no gradients; what passes through it still does."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __enter__(self) -> None:
+        self._module.requires_grad_(False)
+
+    def __exit__(self, *exception: object) -> None:
+        self._module.requires_grad_(True)
+
+
+def _average(state: TrainState, config: TrainConfig) -> None:
+    half_life = ramped_half_life(state.images, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)
+    update_average(state.average, state.generator, half_life_decay(config.batch, half_life))
+
+
+def _share(scores: Tensor) -> float:
+    return float((scores > 0).float().mean())
+
+
+def _check_finite(stats: Stats, step: int) -> None:
+    values = {'generator loss': stats.generator_loss, 'discriminator loss': stats.discriminator_loss, 'R1': stats.r1}
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise TrainingError(
+                f'The {name} became {value} in step {step}; the last snapshot is intact: '
+                'continue from it with a lower learning rate or a higher --r1-gamma.'
+            )

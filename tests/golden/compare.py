@@ -45,7 +45,7 @@ def compare(actual: Tensor | None, expected: Tensor, tolerance: Mapping[str, flo
             )
     if expected.numel() == 0:
         return Comparison(True, 0.0, tolerance['atol'])
-    limit = tolerance['atol'] + tolerance['rtol'] * expected.abs()
+    limit = tolerance['atol'] + tolerance['rtol'] * torch.where(expected.isinf(), 0.0, expected.abs())
     error = torch.where(actual == expected, 0.0, (actual - expected).abs())  # equal infinities differ by nothing
     worst = int((error - limit).nan_to_num(nan=float('inf')).argmax())
     found = float(error.flatten()[worst]), float(limit.flatten()[worst])

@@ -157,7 +157,8 @@ class _Browser:
         imgui.open_popup(self._title)
         viewport = imgui.get_main_viewport()
         imgui.set_next_window_pos(viewport.get_work_center(), imgui.Cond_.appearing, ImVec2(0.5, 0.5))
-        imgui.set_next_window_size(ImVec2(40 * em, 28 * em), imgui.Cond_.appearing)
+        size = ImVec2(min(40 * em, 0.95 * viewport.work_size.x), min(28 * em, 0.95 * viewport.work_size.y))
+        imgui.set_next_window_size(size, imgui.Cond_.appearing)
         shows, _ = imgui.begin_popup_modal(self._title, None, imgui.WindowFlags_.no_saved_settings)
         if not shows:
             return False, ''

@@ -44,16 +44,19 @@ class Item:
 
 
 class Recorder:
-    """Notes every labelled item while installed; use as a context manager."""
+    """Notes every labelled item, and every text, while installed; use as a context manager."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.texts: list[Item] = []
         self.scroll_to: Callable[[Item], bool] | None = None
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Recorder:
         for name in _WRAPPED:
             self._replace(imgui, name, self._wrap(getattr(imgui, name)))
+        for name in ('text', 'text_unformatted', 'text_disabled', 'text_wrapped'):
+            self._replace(imgui, name, self._wrap_text(getattr(imgui, name)))
         self._plot_titles: list[str] = []
         self._replace(implot, 'begin_plot', self._wrap_begin_plot(implot.begin_plot))
         self._replace(implot, 'end_plot', self._wrap_end_plot(implot.end_plot))
@@ -74,6 +77,13 @@ class Recorder:
             if not (result is True and function.__name__.startswith('begin_')):
                 self._note(label, width if '##' not in label and not isinstance(result, bool) else None)
             return result
+
+        return recording
+
+    def _wrap_text(self, function: Callable[[str], None]) -> Callable[[str], None]:
+        def recording(words: str) -> None:
+            function(words)
+            self.texts.append(self._item(words, None, len(self.texts)))
 
         return recording
 
@@ -99,26 +109,36 @@ class Recorder:
         return recording
 
     def _note(self, label: str, framed_width: float | None) -> None:
+        item = self._item(visible_label(label), framed_width, len(self.items))
+        if self.scroll_to is not None and self.scroll_to(item):
+            imgui.set_scroll_here_y()
+        self.items.append(item)
+
+    @staticmethod
+    def _item(label: str, framed_width: float | None, place: int) -> Item:
+        """What imgui knows of the item drawn last."""
         low, high = imgui.get_item_rect_min(), imgui.get_item_rect_max()
         right = high.x if framed_width is None else min(low.x + framed_width, high.x)
         flags = imgui.HoveredFlags_.allow_when_disabled | imgui.HoveredFlags_.allow_when_blocked_by_active_item
-        item = Item(
+        return Item(
             window=visible_label(imgui.internal.get_current_window().root_window.name),
-            label=visible_label(label),
+            label=label,
             low=(low.x, low.y),
             high=(right, high.y),
             visible=imgui.is_item_visible(),
             hovered=imgui.is_item_hovered(flags),
             disabled=imgui.get_style().alpha < 1.0,
-            place=len(self.items),
+            place=place,
         )
-        if self.scroll_to is not None and self.scroll_to(item):
-            imgui.set_scroll_here_y()
-        self.items.append(item)
+
+    def clear(self) -> None:
+        """Forget the last frame."""
+        self.items.clear()
+        self.texts.clear()
 
 
 def visible_label(label: str) -> str:
     """What a user would call it: 'Save' for '<icon>  Save##2', 'Rotate' for '##Rotate'."""
     shown, _, hidden = label.partition('##')
     words = ''.join(letter for letter in shown if not '\ue000' <= letter <= '\uf8ff').strip()
-    return words or hidden.lstrip('#') or label
+    return words or hidden.lstrip('#').split('##', 1)[0] or label

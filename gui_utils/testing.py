@@ -61,9 +61,14 @@ class Driver(abc.ABC):
         """The names of all items of the last frame."""
         return [item.name for item in self.recorder.items]
 
+    def texts(self) -> list[str]:
+        """All texts of the last frame, those of buttons and other items left out."""
+        return [item.label for item in self.recorder.texts]
+
     def _pick(self, name: str) -> Item:
         plain, _, number = name.partition('#')
         found = [item for item in self.recorder.items if plain in (item.label, item.name)]
+        found = found or [item for item in self.recorder.texts if plain in (item.label, item.name)]
         if number:
             found = found[int(number) - 1 : int(number)]
         names = sorted(set(self.labels()))
@@ -198,7 +203,7 @@ class WindowDriver(Driver):
     def step(self, frames: int = 1) -> None:
         for _ in range(frames):
             with self.window.frame() as frame:
-                self.recorder.items.clear()
+                self.recorder.clear()
                 self._draw(frame)
 
     def click(self, name: str, **options: Any) -> None:
@@ -281,7 +286,7 @@ class PanelTester(Driver):
             io = imgui.get_io()
             io.display_size, io.delta_time = self._size, FRAME_SECONDS
             imgui.new_frame()
-            self.recorder.items.clear()
+            self.recorder.clear()
             imgui.set_next_window_pos(ImVec2(0.0, 0.0))
             imgui.set_next_window_size(ImVec2(*map(float, self._size)))
             imgui.begin('Panel', None, imgui.WindowFlags_.no_decoration)

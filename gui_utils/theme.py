@@ -200,6 +200,7 @@ def _apply_plot_style(style: implot.Style, scale: float) -> None:
     style.minor_alpha = 0.4
     mouse = implot.get_input_map()
     mouse.zoom_mod = int(imgui.Key.mod_ctrl)  # the plain wheel scrolls the panel that the plot lies in
+    mouse.override_mod = int(imgui.Key.mod_alt)  # would be ctrl too, and mean: ignore the mouse
     mouse.fit = int(imgui.MouseButton_.middle)  # the double click returns to the limits that were asked for
     col = implot.Col_
     for place, colour in {

@@ -27,6 +27,8 @@ class InputRecord:
     """Radius of the disc of frequencies, cycles per image width."""
     affine: bool
     """Whether the latent rotates and moves the features (rungs H, T, R)."""
+    height: int | None = None
+    """Rows, where there are not as many as columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class LayerRecord:
     """float16 on a GPU."""
     filtered: bool = True
     """False (rung E): upsample, then convolve and apply a bare leaky ReLU at the new rate."""
+    heights: tuple[int, int] | None = None
+    """Rows of the input and of the result, where there are not as many as columns (`size_in`, `size`)."""
 
     @property
     def name(self) -> str:
@@ -103,14 +107,15 @@ class LayerRecord:
         """Low-pass for the layer's own band; [taps], [taps, taps] if radial, or None for one tap."""
         return lowpass(self.down_taps, self.cutoff, 2 * self.half_width, self.rate_inside, self.radial)
 
-    def padding(self, up_taps: int, down_taps: int) -> tuple[int, int]:
+    def padding(self, up_taps: int, down_taps: int, *, vertical: bool = False) -> tuple[int, int]:
         """Samples to pad before and after the upsampled signal, so that `size` samples come out, centred on the canvas.
 
         The convolution has widened its input by kernel - 1. Where the sum of taps is odd, exact centring is impossible
         and the picture moves by half a sample of `rate_inside`.
         """
-        wanted = (self.size - 1) * self.down_factor + 1 + (up_taps - 1) + (down_taps - 1)
-        total = wanted - (self.size_in + self.kernel - 1) * self.up_factor
+        size_in, size = self.heights if vertical and self.heights is not None else (self.size_in, self.size)
+        wanted = (size - 1) * self.down_factor + 1 + (up_taps - 1) + (down_taps - 1)
+        total = wanted - (size_in + self.kernel - 1) * self.up_factor
         before = (total + self.up_factor) // 2  # zero insertion leaves up_factor - 1 empty samples behind the last one
         return before, total - before
 

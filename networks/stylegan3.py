@@ -63,10 +63,13 @@ class SynthesisInput(nn.Module):
 
     def _grid(self) -> Tensor:
         """Centres of the samples, [y, x, 2], in image widths from the centre of the canvas."""
-        steps = torch.arange(self.record.size, device=self.weight.device, dtype=self.weight.dtype)
-        steps = (steps + 0.5 - self.record.size / 2) / self.record.rate
-        y, x = torch.meshgrid(steps, steps, indexing='ij')
-        return torch.stack([x, y], 2)
+        x, y = (self._steps(size) for size in (self.record.size, self.record.height or self.record.size))
+        rows, columns = torch.meshgrid(y, x, indexing='ij')
+        return torch.stack([columns, rows], 2)
+
+    def _steps(self, size: int) -> Tensor:
+        steps = torch.arange(size, device=self.weight.device, dtype=self.weight.dtype)
+        return (steps + 0.5 - size / 2) / self.record.rate
 
 
 class SynthesisLayer(nn.Module):
@@ -126,7 +129,7 @@ class SynthesisLayer(nn.Module):
     def _padding(self, up_filter: Tensor | None, down_filter: Tensor | None) -> tuple[int, int, int, int]:
         """Left, right, top, bottom, for the filters of this call."""
         (up_x, up_y), (down_x, down_y) = _taps(up_filter), _taps(down_filter)
-        return *self.record.padding(up_x, down_x), *self.record.padding(up_y, down_y)
+        return *self.record.padding(up_x, down_x), *self.record.padding(up_y, down_y, vertical=True)
 
     def _unfiltered(self, x: Tensor, styles: Tensor, magnitude: Tensor) -> Tensor:
         """Rung E: upsample, convolve at the new rate with zeros around, bare leaky ReLU, crop to the margin."""

@@ -1,7 +1,7 @@
 """Handlers for layers, networks and the tables of layers."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +12,11 @@ from networks.config import AliasFreeConfig, MappingConfig, from_keywords
 from networks.discriminator import Discriminator, MinibatchStd
 from networks.layers import Conv2d, FullyConnected
 from networks.mapping import MappingNetwork
-from networks.schedule import InputRecord, LayerRecord, Schedule, make_schedule
+from networks.schedule import InputRecord, LayerRecord
 from networks.stylegan2 import Generator as StyleGAN2
 from networks.stylegan3 import Generator as StyleGAN3
 from networks.stylegan3 import SynthesisInput, SynthesisLayer
-from tests.golden.fixture import TensorFolder
-from tests.golden.runner import Case, Handler, Mismatch, Outcome
+from tests.golden.runner import Case, Handler, Mismatch
 
 Inputs = Mapping[str, Tensor]
 Compute = Callable[[nn.Module, Inputs], dict[str, Tensor]]
@@ -91,15 +90,14 @@ def _mapping(default_layers: int) -> Handler:
 
 
 def _build_input(w_dim: int, channels: int, size: Any, sampling_rate: float, bandwidth: float) -> nn.Module:
-    return SynthesisInput(w_dim, InputRecord(channels, _side(size), sampling_rate, bandwidth, affine=True))
+    width, height = _sides(size)
+    return SynthesisInput(w_dim, InputRecord(channels, width, sampling_rate, bandwidth, affine=True, height=height))
 
 
-def _side(size: Any) -> int:
-    """A side from the [width, height] of the fixtures."""
+def _sides(size: Any) -> tuple[int, int]:
+    """(width, height) from a number or a list of them."""
     width, height = size if isinstance(size, list) else (size, size)
-    if width != height:
-        raise Mismatch(f'sizes are square here, got {size}')
-    return int(width)
+    return int(width), int(height)
 
 
 def _input(module: nn.Module, i: Inputs) -> dict[str, Tensor]:
@@ -113,6 +111,7 @@ def _build_layer(w_dim: int, in_size: Any, out_size: Any, **keywords: Any) -> nn
     defaults = AliasFreeConfig()
     torgb, critical = keywords['is_torgb'], keywords['is_critically_sampled']
     rates = keywords['in_sampling_rate'], keywords['out_sampling_rate']
+    (width_in, height_in), (width, height) = _sides(in_size), _sides(out_size)
     oversampling = 1 if torgb else keywords.get('lrelu_upsampling', defaults.lrelu_upsampling)
     record = LayerRecord(
         index=0,
@@ -126,14 +125,15 @@ def _build_layer(w_dim: int, in_size: Any, out_size: Any, **keywords: Any) -> nn
         stopband=keywords['out_cutoff'] + keywords['out_half_width'],
         channels_in=keywords['in_channels'],
         channels=keywords['out_channels'],
-        size_in=_side(in_size),
-        size=_side(out_size),
+        size_in=width_in,
+        size=width,
         kernel=1 if torgb else keywords.get('conv_kernel', defaults.conv_kernel),
         filter_size=keywords.get('filter_size', defaults.filter_size),
         radial=keywords.get('use_radial_filters', False) and not critical,
         critical=critical,
         torgb=torgb,
         half_precision=keywords['use_fp16'],
+        heights=(height_in, height),
     )
     return SynthesisLayer(
         w_dim,
@@ -155,9 +155,9 @@ def _layer(case: Case) -> Mapping[str, Tensor | None]:
 def _layer_attributes(layer: SynthesisLayer) -> dict[str, Any]:
     """What our record says, under the official names."""
     record = layer.record
-    padding = list(record.padding(record.up_taps, record.down_taps))
+    taps = record.up_taps, record.down_taps
     return {
-        'padding': padding * 2,
+        'padding': [*record.padding(*taps), *record.padding(*taps, vertical=True)],
         'up_factor': record.up_factor,
         'down_factor': record.down_factor,
         'up_taps': record.up_taps,
@@ -355,96 +355,3 @@ KINDS: dict[str, Handler] = {
     'formula_generator': _formula_generator,
     'formula_discriminator': _formula_discriminator,
 }
-
-
-def check_schedules(manifest: Mapping[str, Any], tensors: TensorFolder) -> Iterator[Outcome]:
-    """Compare our table of layers with each named configuration of the manifest: floats to 1e-12, filters to 1e-7."""
-    for name, golden in manifest['schedules'].items():
-        config = dict(golden['config'])
-        w_dim, image_channels, resolution = (
-            config.pop('w_dim'),
-            config.pop('img_channels'),
-            config.pop('img_resolution'),
-        )
-        try:
-            keywords = from_keywords(AliasFreeConfig, config)
-            schedule = make_schedule(resolution, image_channels, keywords)
-            _check_table(schedule, golden)
-            with torch.device('meta'):
-                generator = StyleGAN3(w_dim, 0, w_dim, resolution, image_channels, **config)
-            _check_parameters(generator, golden)
-            error = _filter_error(schedule, golden.get('filters'), tensors)
-        except (Mismatch, ValueError) as problem:
-            yield Outcome(f'schedules/{name}', False, reason=str(problem))
-            continue
-        yield Outcome(f'schedules/{name}', error <= 1e-7, error, 1e-7, output='filters')
-
-
-def _check_table(schedule: Schedule, golden: Mapping[str, Any]) -> None:
-    layers = schedule.layers
-    _near('num_ws', schedule.num_ws, golden['num_ws'])
-    features = golden['input']
-    for ours, theirs in (('channels', 'channels'), ('rate', 'sampling_rate'), ('bandwidth', 'bandwidth')):
-        _near(f'input.{ours}', getattr(schedule.input, ours), features[theirs])
-    _near('input.size', schedule.input.size, _side(features['size']))
-    columns = {'cutoffs': 'cutoff', 'stopbands': 'stopband', 'sampling_rates': 'rate', 'half_widths': 'half_width'}
-    for theirs, ours in {**columns, 'sizes': 'size', 'channels': 'channels'}.items():
-        for record, value in zip(layers, golden['arrays'][theirs], strict=True):
-            _near(f'{record.name}.{ours}', getattr(record, ours), value)
-    for record, expected in zip(layers, golden['layers'], strict=True):
-        for key, value in expected.items():
-            _near(f'{record.name}.{key}', _official(record)[key], value)
-
-
-def _official(record: LayerRecord) -> dict[str, Any]:
-    """A record under the official names."""
-    return {
-        'name': record.name,
-        'is_torgb': record.torgb,
-        'is_critically_sampled': record.critical,
-        'use_fp16': record.half_precision,
-        'in_channels': record.channels_in,
-        'out_channels': record.channels,
-        'in_size': [record.size_in] * 2,
-        'out_size': [record.size] * 2,
-        'in_sampling_rate': record.rate_in,
-        'out_sampling_rate': record.rate,
-        'tmp_sampling_rate': record.rate_inside,
-        'in_cutoff': record.cutoff_in,
-        'out_cutoff': record.cutoff,
-        'in_half_width': record.half_width_in,
-        'out_half_width': record.half_width,
-        'conv_kernel': record.kernel,
-        'up_factor': record.up_factor,
-        'up_taps': record.up_taps,
-        'down_factor': record.down_factor,
-        'down_taps': record.down_taps,
-        'down_radial': record.radial,
-        'padding': list(record.padding(record.up_taps, record.down_taps)) * 2,
-    }
-
-
-def _near(name: str, actual: Any, expected: Any) -> None:
-    same = abs(actual - expected) <= 1e-12 * abs(expected) if isinstance(expected, float) else actual == expected
-    if not same:
-        raise Mismatch(f'{name} is {actual!r}, expected {expected!r}')
-
-
-def _check_parameters(generator: StyleGAN3, golden: Mapping[str, Any]) -> None:
-    count = sum(parameter.numel() for parameter in generator.synthesis.parameters())
-    _near('number of synthesis parameters', count, golden['num_params'])
-
-
-def _filter_error(schedule: Schedule, filters: Mapping[str, Any] | None, tensors: TensorFolder) -> float:
-    """Largest difference of all filters; also names which filters exist."""
-    if filters is None:
-        return 0.0
-    own = {f'{record.name}.up_filter': record.up_filter() for record in schedule.layers}
-    own |= {f'{record.name}.down_filter': record.down_filter() for record in schedule.layers}
-    present = {name: taps for name, taps in own.items() if taps is not None}
-    if set(present) != set(filters['names']):
-        raise Mismatch(f'filters are {sorted(present)}, expected {sorted(filters["names"])}')
-    goldens = {name: tensors.get(filters['file'], filters['prefix'] + name) for name in present}
-    for name, taps in present.items():
-        _near(f'shape of {name}', list(taps.shape), list(goldens[name].shape))
-    return max(float((taps.double() - goldens[name].double()).abs().max()) for name, taps in present.items())

@@ -99,7 +99,7 @@ def drag2(
     """Two numbers side by side, by dragging, or typed after a double click; no limits while `low` equals `high`."""
     identity = begin_row(label, tooltip)
     text = number_format(low, high, format, unit)
-    changed, moved = imgui.drag_float2(identity, value, speed, low, high, text, _CLAMP if low < high else 0)
+    changed, moved = imgui.drag_float2(identity, list(value), speed, low, high, text, _CLAMP if low < high else 0)
     return end_row(label, (_clean(moved[0]), _clean(moved[1])) if changed else value, default, tooltip)
 
 

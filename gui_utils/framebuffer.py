@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gui_utils.opengl import GL
@@ -32,8 +34,8 @@ class Framebuffer:
         GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, *size, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._frame)
         GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, self._texture, 0)
-        status = int(GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER))
-        if status != int(GL.GL_FRAMEBUFFER_COMPLETE):
+        status: Any = GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER)
+        if status != GL.GL_FRAMEBUFFER_COMPLETE:
             raise RuntimeError(f'OpenGL cannot draw into {size[0]}x{size[1]} RGBA8 pixels (status {status:#x}).')
         self.size = size
 

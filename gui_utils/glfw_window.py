@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from imgui_bundle import imgui, implot
+from imgui_bundle import ImVec2, imgui, implot
 
 from gui_utils import theme
 from gui_utils.framebuffer import Framebuffer
@@ -63,8 +63,9 @@ class GlfwWindow(Window):
             self._handle = _create_window(title, size, headless=headless, follow_monitor=scale is None, undo=undo)
             if not headless:
                 glfw.swap_interval(1 if vsync and not synthetic_input else 0)
-                glfw.set_drop_callback(self._handle, lambda _, paths: self.drop_files(paths))
-            self._size = tuple(size) if synthetic_input else glfw.get_framebuffer_size(self._handle)
+                listen_to_drops: Any = glfw.set_drop_callback  # pyGLFW makes one list of the C arguments
+                listen_to_drops(self._handle, lambda _, paths: self.drop_files(paths))
+            self._size = size if synthetic_input else glfw.get_framebuffer_size(self._handle)
             self._start_imgui(ini_path, undo)
             self._framebuffer = Framebuffer(self._size)
             undo.callback(self._framebuffer.delete)
@@ -91,7 +92,7 @@ class GlfwWindow(Window):
         imgui.backends.opengl3_create_device_objects()
         _let_textures_choose_their_filter()
         if not self._synthetic:
-            imgui.backends.glfw_init_for_opengl(ctypes.cast(self._handle, ctypes.c_void_p).value, True)
+            imgui.backends.glfw_init_for_opengl(ctypes.cast(self._handle, ctypes.c_void_p).value or 0, True)
             undo.callback(imgui.backends.glfw_shutdown)
 
     def should_close(self) -> bool:
@@ -154,7 +155,7 @@ class GlfwWindow(Window):
             self._io.config_input_trickle_event_queue = True
         imgui.backends.opengl3_new_frame()
         if self._synthetic:
-            self._io.display_size, self._io.display_framebuffer_scale = self._size, (1.0, 1.0)
+            self._io.display_size, self._io.display_framebuffer_scale = ImVec2(*self._size), ImVec2(1.0, 1.0)
             self._io.delta_time = SYNTHETIC_SECONDS
         else:
             imgui.backends.glfw_new_frame()
@@ -218,7 +219,7 @@ class GlfwWindow(Window):
         if min(size) < 1:
             raise ValueError(f'A window needs a width and height of at least 1 pixel, got {size[0]}x{size[1]}.')
         if self._synthetic:
-            self._size = tuple(size)
+            self._size = size
         if not self._headless:
             pixels_per_unit = _pixels_per_unit(self._handle)
             glfw.set_window_size(self._handle, *(max(1, round(length / pixels_per_unit)) for length in size))
@@ -260,11 +261,12 @@ class GlfwWindow(Window):
 
 def _create_window(
     title: str, size: tuple[int, int], *, headless: bool, follow_monitor: bool, undo: contextlib.ExitStack
-) -> object:
+) -> Any:
     """A GLFW window whose OpenGL 3.3 context is current; `undo` learns how to take it away again."""
     complaints: list[str] = []
-    undo.callback(glfw.set_error_callback, None)
-    glfw.set_error_callback(lambda code, text: complaints.append(f'{text.decode(errors="replace")} [{code:#x}]'))
+    listen: Any = glfw.set_error_callback  # its annotations say str where bytes arrive, and forget None
+    undo.callback(listen, None)
+    listen(lambda code, text: complaints.append(f'{text.decode(errors="replace")} [{code:#x}]'))
     glfw.init_hint(glfw.PLATFORM, glfw.PLATFORM_NULL if headless else glfw.ANY_PLATFORM)
     if not glfw.init():
         raise no_display('; '.join(complaints))
@@ -284,7 +286,7 @@ def _create_window(
         raise no_display('OpenGL 3.3 did not start: ' + '; '.join(complaints))
     undo.callback(glfw.destroy_window, handle)
     glfw.make_context_current(handle)
-    glfw.set_error_callback(_log_complaint)
+    listen(_log_complaint)
     return handle
 
 
@@ -314,12 +316,12 @@ def _log_complaint(code: int, text: bytes) -> None:
     LOG.warning('GLFW: %s [%#x]', text.decode(errors='replace'), code)
 
 
-def _pixels_per_unit(handle: object) -> float:
+def _pixels_per_unit(handle: Any) -> float:
     """1, except where GLFW measures windows in points that hold several pixels (macOS)."""
     return glfw.get_framebuffer_size(handle)[0] / max(glfw.get_window_size(handle)[0], 1) or 1.0
 
 
-def _monitor_scale(handle: object, *, synthetic: bool) -> float:
+def _monitor_scale(handle: Any, *, synthetic: bool) -> float:
     """The monitor's scale, less what its points already contain (on macOS imgui sees points, not pixels)."""
     if synthetic:
         return 1.0

@@ -284,7 +284,7 @@ class PanelTester(Driver):
         self._select(self._contexts)
         for _ in range(frames):
             io = imgui.get_io()
-            io.display_size, io.delta_time = self._size, FRAME_SECONDS
+            io.display_size, io.delta_time = ImVec2(*self._size), FRAME_SECONDS
             imgui.new_frame()
             self.recorder.clear()
             imgui.set_next_window_pos(ImVec2(0.0, 0.0))

@@ -110,7 +110,7 @@ def apply(scale: float) -> None:
 
 
 def _apply_sizes(style: imgui.Style, scale: float) -> None:
-    for name, value in (_default_sizes() | _SIZES).items():
+    for name, value in {**_default_sizes(), **_SIZES}.items():
         setattr(style, name, ImVec2(*value) if isinstance(value, tuple) else value)
     style.window_menu_button_position = imgui.Dir.none
     style.docking_node_has_close_button = False

@@ -81,6 +81,7 @@ def test_scale_two_doubles_the_text_and_the_way_back_is_exact(open_headless: Mak
     window = open_headless((400, 200))
 
     def text_height() -> tuple[float, np.ndarray]:
+        height = 0.0
         for _ in range(2):
             with window.frame():
                 imgui.set_next_window_pos(ImVec2(0, 0))
@@ -100,11 +101,10 @@ def test_scale_two_doubles_the_text_and_the_way_back_is_exact(open_headless: Mak
 
 
 def test_four_windows_one_after_the_other_leave_nothing_behind(open_headless: MakeWindow) -> None:
-    pictures, remains = [], []
+    pictures = []
     for _ in range(4):
         window = open_headless((64, 60))
         pictures.append(draw_square(window))
-        remains.append(weakref.ref(window._framebuffer))
         window.close()
         window.close()  # closing twice is harmless
     for picture in pictures[1:]:
@@ -322,6 +322,7 @@ def test_a_window_on_screen_and_a_headless_one_are_equal_bit_for_bit() -> None:
 
 
 LIVE = """
+import gc, weakref
 from imgui_bundle import imgui
 from gui_utils.window import open_window
 
@@ -336,6 +337,10 @@ with open_window('Test', (300, 200), ini_path=None) as window:
     for turn in range(20):
         with window.frame(wait_seconds=0.05) as frame: imgui.text('alive')
     print(window.pixels().shape[2], all(0 < s <= 0.1 for s in seconds), window.size, window.scale)
+ghost = weakref.ref(window)
+del window
+gc.collect()
+print(ghost())
 """
 
 
@@ -344,4 +349,4 @@ def test_a_live_window_opens_resizes_and_closes() -> None:
     if xvfb is None:
         pytest.skip('xvfb-run is not installed: apt-get install -y --no-install-recommends xvfb xauth')
     done = run_python(LIVE, under=(xvfb, '-a'))
-    assert done.stdout.strip() == '3 True (260, 180) 1.0', done.stderr
+    assert done.stdout.strip() == '3 True (260, 180) 1.0\nNone', done.stderr

@@ -35,7 +35,9 @@ class _Allowance(TorchFunctionMode):
         if func in (torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full):
             size = args[0] if args and isinstance(args[0], (tuple, list, torch.Size)) else args
             self._spend(math.prod(count for count in size if isinstance(count, int)))
-            return (torch.zeros if func in (torch.randn, torch.rand) else func)(*args, **kwargs)
+            if func in (torch.randn, torch.rand):
+                return torch.zeros(*args, **{name: value for name, value in kwargs.items() if name != 'generator'})
+            return func(*args, **kwargs)
         result = func(*args, **kwargs)
         if isinstance(result, Tensor) and result.is_contiguous():
             self._spend(result.numel())

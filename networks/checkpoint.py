@@ -232,12 +232,19 @@ def _embedded_code(header: Header) -> tuple[tuple[int, str], ...]:
 
 def _weight_notes(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     """A sentence when weights are not finite."""
-    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    bad = {name: count for name, tensor in tensors.items() if (count := _count_not_finite(tensor))}
     if not bad:
         return ()
-    count = sum(int((~tensors[name].isfinite()).sum()) for name in bad)
-    values = f'{count} value{"s" if count > 1 else ""} in {len(bad)} tensor{"s" if len(bad) > 1 else ""}'
-    return (f'{values} {"are" if count > 1 else "is"} not finite (first: {bad[0]}); images may be blank.',)
+    total = sum(bad.values())
+    values = f'{total} value{"s" if total > 1 else ""} in {len(bad)} tensor{"s" if len(bad) > 1 else ""}'
+    return (f'{values} {"are" if total > 1 else "is"} not finite (first: {next(iter(bad))}); images may be blank.',)
+
+
+def _count_not_finite(tensor: Tensor) -> int:
+    """How many elements are infinite or not a number."""
+    if not tensor.is_floating_point() or tensor.sum().isfinite():  # a finite sum has finite terms, and is cheap
+        return 0
+    return int((~tensor.isfinite()).sum())
 
 
 def _check_target(target: Path) -> None:

@@ -34,11 +34,10 @@ STATE_TABLES = ('_parameters', '_buffers', '_modules')
 
 
 def tiny() -> Generator:
-    """A small generator whose snapshot the attacks are planted in."""
-    generator = torch.Generator().manual_seed(0)
-    network = Generator(4, 0, 4, 16, 3, channel_base=32, channel_max=4, num_layers=3, num_critical=1)
-    for parameter in network.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=generator)
+    """A small generator whose snapshot the attacks are planted in; always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Generator(4, 0, 4, 16, 3, channel_base=32, channel_max=4, num_layers=3, num_critical=1)
     return network
 
 

@@ -248,7 +248,7 @@ def options_of(module: nn.Module) -> dict[str, object]:
         else:
             options[name] = value
     if hasattr(module, 'mapping'):
-        options['mapping_kwargs'] = {'num_layers': module.mapping.num_layers}
+        options['mapping_kwargs'] = dataclasses.asdict(module.mapping.config)
     return options
 
 

@@ -65,6 +65,8 @@ class GlfwWindow(Window):
                 glfw.swap_interval(1 if vsync and not synthetic_input else 0)
                 listen_to_drops: Any = glfw.set_drop_callback  # pyGLFW makes one list of the C arguments
                 listen_to_drops(self._handle, lambda _, paths: self.drop_files(paths))
+            if not synthetic_input:
+                _fit_to_monitor(self._handle)
             self._size = size if synthetic_input else glfw.get_framebuffer_size(self._handle)
             self._start_imgui(ini_path, undo)
             self._framebuffer = Framebuffer(self._size)
@@ -87,7 +89,7 @@ class GlfwWindow(Window):
         self._scale = 0.0
         self._follow_scale()
         if not imgui.backends.opengl3_init('#version 330'):
-            raise no_display('imgui could not start on this OpenGL driver')
+            raise no_display('imgui could not start on this OpenGL driver', headless=self._headless)
         undo.callback(imgui.backends.opengl3_shutdown)
         imgui.backends.opengl3_create_device_objects()
         _let_textures_choose_their_filter()
@@ -269,7 +271,7 @@ def _create_window(
     listen(lambda code, text: complaints.append(f'{text.decode(errors="replace")} [{code:#x}]'))
     glfw.init_hint(glfw.PLATFORM, glfw.PLATFORM_NULL if headless else glfw.ANY_PLATFORM)
     if not glfw.init():
-        raise no_display('; '.join(complaints))
+        raise no_display('; '.join(complaints), headless=headless)
     undo.callback(glfw.terminate)
     hints = {
         glfw.CONTEXT_VERSION_MAJOR: 3,
@@ -283,7 +285,7 @@ def _create_window(
         glfw.window_hint(name, int(value))
     handle = glfw.create_window(*size, title, None, None)
     if not handle:
-        raise no_display('OpenGL 3.3 did not start: ' + '; '.join(complaints))
+        raise no_display('OpenGL 3.3 did not start: ' + '; '.join(complaints), headless=headless)
     undo.callback(glfw.destroy_window, handle)
     glfw.make_context_current(handle)
     listen(_log_complaint)
@@ -314,6 +316,20 @@ def _check_context() -> None:
 
 def _log_complaint(code: int, text: bytes) -> None:
     LOG.warning('GLFW: %s [%#x]', text.decode(errors='replace'), code)
+
+
+def _fit_to_monitor(handle: Any) -> None:
+    """Make a window that is larger than what the monitor has free as large as that, and put it there."""
+    monitor = glfw.get_primary_monitor()
+    if not monitor:
+        return
+    left, top, width, height = glfw.get_monitor_workarea(monitor)
+    frame_left, frame_top, frame_right, frame_bottom = glfw.get_window_frame_size(handle)
+    free = (width - frame_left - frame_right, height - frame_top - frame_bottom)
+    wanted = glfw.get_window_size(handle)
+    if min(free) > 0 and (wanted[0] > free[0] or wanted[1] > free[1]):
+        glfw.set_window_size(handle, min(wanted[0], free[0]), min(wanted[1], free[1]))
+        glfw.set_window_pos(handle, left + frame_left, top + frame_top)
 
 
 def _pixels_per_unit(handle: Any) -> float:

@@ -70,14 +70,15 @@ def install_hint() -> str:
     return f'{DEBIAN}   (Fedora: {FEDORA})'
 
 
-def no_display(detail: str) -> NoDisplay:
+def no_display(detail: str, *, headless: bool) -> NoDisplay:
     """The error for a machine where no window opens; `detail` is what the system said."""
     detail = ' '.join(detail.split()).rstrip('.') or 'no reason was given'
+    cure = install_hint()
     if sys.platform.startswith('linux'):
-        cure = f'add --headless to draw without a display, or install what is missing: {DEBIAN} (and xvfb xauth to test with a virtual display)'
-    else:
-        cure = f'add --headless to draw without a display, or {install_hint()}'
-    return NoDisplay(f'No window could be opened ({detail}): {cure}.')
+        cure = f'install what is missing: {DEBIAN} (and xvfb xauth for a virtual display)'
+    if headless:
+        return NoDisplay(f'Nothing can be drawn without a display here ({detail}): {cure}.')
+    return NoDisplay(f'No window could be opened ({detail}): add --headless to draw without a display, or {cure}.')
 
 
 def import_graphics(*, headless: bool) -> None:
@@ -92,7 +93,9 @@ def import_graphics(*, headless: bool) -> None:
         except (ImportError, OSError, AttributeError, TypeError) as error:
             # PyOpenGL reports a missing libGL as an AttributeError or TypeError of its own platform module.
             missing = ', '.join(entry.name for entry in _missing_libraries()) or 'the package itself'
-            raise no_display(f'{module} cannot be imported, {missing} is missing: {error}') from error
+            raise no_display(
+                f'{module} cannot be imported, {missing} is missing: {error}', headless=headless
+            ) from error
 
 
 def choose_opengl_platform(*, headless: bool) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,11 +56,20 @@ def test_an_import_that_fails_for_want_of_a_library_is_one_sentence(monkeypatch:
     assert 'libX11' in words
     assert 'apt-get install -y --no-install-recommends libgl1 libegl1' in words
     assert '\n' not in words
+    assert '--headless' not in words, 'it is what the user asked for'
 
 
 def test_other_systems_are_told_what_applies_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, 'platform', 'darwin')
     assert 'macOS' in graphics.install_hint()
-    assert 'apt-get' not in str(graphics.no_display('why'))
+    assert 'apt-get' not in str(graphics.no_display('why', headless=False))
     monkeypatch.setattr(sys, 'platform', 'win32')
     assert 'driver' in graphics.install_hint()
+
+
+def test_nobody_asks_imgui_to_convert_a_packed_colour() -> None:
+    """`imgui.get_color_u32(0xff8040ff)` takes the number for an index of the style's colours: it crashed the window."""
+    root = Path(__file__).parents[2]
+    for path in [*root.glob('gui_utils/*.py'), *root.glob('viz/*.py')]:
+        for call in re.findall(r'imgui\.get_color_u32\(\s*(.{9})', path.read_text(encoding='utf-8')):
+            assert call.startswith('imgui.Col'), f'{path.name}: use theme.faded'

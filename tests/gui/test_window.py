@@ -341,12 +341,16 @@ ghost = weakref.ref(window)
 del window
 gc.collect()
 print(ghost())
+with open_window('Too large', (5000, 4000)) as window:
+    for turn in range(20):
+        with window.frame(wait_seconds=0.05) as frame: imgui.text('alive')
+    print(window.size)
 """
 
 
-def test_a_live_window_opens_resizes_and_closes() -> None:
+def test_a_live_window_fits_the_monitor_resizes_and_closes() -> None:
     xvfb = shutil.which('xvfb-run')
     if xvfb is None:
         pytest.skip('xvfb-run is not installed: apt-get install -y --no-install-recommends xvfb xauth')
-    done = run_python(LIVE, under=(xvfb, '-a'))
-    assert done.stdout.strip() == '3 True (260, 180) 1.0\nNone', done.stderr
+    done = run_python(LIVE, under=(xvfb, '-a', '-s', '-screen 0 1280x800x24'))
+    assert done.stdout.splitlines() == ['3 True (260, 180) 1.0', 'None', '(1280, 800)'], done.stderr

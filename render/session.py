@@ -85,6 +85,7 @@ class FilterState:
     """None = all layers."""
     response_layer: str | None = None
     """Whose filters are plotted. None = those of the layer that is shown."""
+    response_direction: Literal['up', 'down'] = 'up'
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 preset='demo',
                 kimg=60.0,
                 batch=8,
-                generator=AliasFreeConfig(channel_base=1024, channel_max=32, num_layers=8, margin_size=8),
+                generator=AliasFreeConfig(
+                    channel_base=1024,
+                    channel_max=32,
+                    num_layers=7,
+                    first_cutoff=4.0,  # ground has no shapes larger than this; fine texture is learned sooner
+                    first_stopband=2**3.1,
+                    margin_size=8,
+                ),
                 mapping=MappingConfig(num_layers=2),
                 discriminator=DiscriminatorConfig(channel_base=1024, channel_max=64),
                 discriminator_mapping_layers=2,

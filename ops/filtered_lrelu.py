@@ -84,9 +84,7 @@ def filtered_lrelu_reference(
     up_fir = FirSpec(up, (1, 1), spec.padding, spec.flip_filter, float(spec.up**2), spec.up_shape, spec.needs_gradient)
     down_fir = FirSpec((1, 1), down, (0, 0, 0, 0), spec.flip_filter, 1.0, spec.down_shape, spec.needs_gradient)
     x = upfirdn2d_reference(x, up_filter, up_fir)
-    x = F.leaky_relu(x, spec.slope)
-    if spec.gain != 1:
-        x = x * spec.gain
+    x = F.leaky_relu(x, spec.slope).mul_(spec.gain)  # in place: nobody else sees this, by far the largest, tensor
     if spec.clamp is not None:
-        x = x.clamp(-spec.clamp, spec.clamp)
+        x = x.clamp_(-spec.clamp, spec.clamp)
     return upfirdn2d_reference(x, down_filter, down_fir)

@@ -95,20 +95,19 @@ def upfirdn2d_reference(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
     """The truth in plain torch: any device, any float type, any order of derivative."""
     if x.ndim != 4:
         raise ValueError(f'upfirdn2d needs [batch, channels, height, width], got {tuple(x.shape)}')
-    x = _pad(_insert_zeros(x, *spec.up), spec.padding)
-    down_x, down_y = spec.down
+    (up_x, up_y), (down_x, down_y), (left, right, top, bottom) = spec.up, spec.down, spec.padding
     if f is None:
-        return (x if spec.gain == 1 else x * spec.gain)[:, :, ::down_y, ::down_x]
+        x = _insert_zeros_and_pad(x, spec.up, spec.padding)[:, :, ::down_y, ::down_x]
+        return x if spec.gain == 1 else x * spec.gain
     if f.ndim not in (1, 2):
         raise ValueError(f'a filter must be [taps] or [height, width], got {tuple(f.shape)}')
-    if x.shape[2] < f.shape[0] or x.shape[3] < f.shape[-1]:
-        raise ValueError(f'the padded signal {tuple(x.shape[2:])} is smaller than the filter {tuple(f.shape)}')
     taps = (f * spec.gain ** (f.ndim / 2)).to(x.dtype)
     if not spec.flip_filter:
         taps = taps.flip(list(range(f.ndim)))  # torch correlates; a filter convolves
     if f.ndim == 2:
-        return _correlate(x, taps, stride=(down_y, down_x))
-    return _correlate(_correlate(x, taps[None, :], stride=(1, down_x)), taps[:, None], stride=(down_y, 1))
+        return _correlate(_insert_zeros_and_pad(x, spec.up, spec.padding), taps, stride=(down_y, down_x))
+    x = _correlate(_insert_zeros_and_pad(x, (up_x, 1), (left, right, 0, 0)), taps[None, :], stride=(1, down_x))
+    return _correlate(_insert_zeros_and_pad(x, (1, up_y), (0, 0, top, bottom)), taps[:, None], stride=(down_y, 1))
 
 
 def filter2d(
@@ -170,16 +169,12 @@ def _add(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> tuple[in
     return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
 
 
-def _insert_zeros(x: Tensor, up_x: int, up_y: int) -> Tensor:
-    """`up - 1` zeros after every sample, also after the last."""
-    if up_x == 1 and up_y == 1:
-        return x
+def _insert_zeros_and_pad(x: Tensor, up: tuple[int, int], padding: tuple[int, int, int, int]) -> Tensor:
+    """`up - 1` zeros after every sample, also after the last; then `padding` samples more (or fewer) on each side."""
     batch, channels, height, width = x.shape
-    x = F.pad(x.reshape(batch, channels, height, 1, width, 1), (0, up_x - 1, 0, 0, 0, up_y - 1))
-    return x.reshape(batch, channels, height * up_y, width * up_x)
-
-
-def _pad(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    if up != (1, 1):
+        x = F.pad(x.reshape(batch, channels, height, 1, width, 1), (0, up[0] - 1, 0, 0, 0, up[1] - 1))
+        x = x.reshape(batch, channels, height * up[1], width * up[0])
     if padding == (0, 0, 0, 0):
         return x
     left, right, top, bottom = padding
@@ -190,5 +185,7 @@ def _pad(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
 
 def _correlate(x: Tensor, taps: Tensor, stride: tuple[int, int]) -> Tensor:
     """Correlation of every channel with the same [height, width] taps, without padding."""
-    weight = taps[None, None].expand(x.shape[1], 1, *taps.shape)
+    if x.shape[2] < taps.shape[0] or x.shape[3] < taps.shape[1]:
+        raise ValueError(f'the padded signal {tuple(x.shape[2:])} is smaller than the filter {tuple(taps.shape)}')
+    weight = taps.expand(x.shape[1], 1, *taps.shape)
     return torch.conv2d(x, weight, stride=stride, groups=x.shape[1])

@@ -17,6 +17,8 @@ from networks.files.atomic import write_atomically
 from render.session import SEED_LIMIT, Session
 
 FORMAT = 'aliasscope session'
+REQUEST_FORMAT = 'aliasscope request'
+"""Of the JSON beside a rendered picture, which holds a session."""
 VERSION = 1
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 32
@@ -101,6 +103,8 @@ def session_from_bytes(data: bytes) -> tuple[Session, tuple[str, ...]]:
     tree = parse_json(data)
     if not isinstance(tree, dict):
         raise BadFile('not-a-session', 'The file holds no session; open a session that this program saved.')
+    if tree.get('format') == REQUEST_FORMAT and isinstance(tree.get('session'), dict):
+        tree = tree['session']  # the JSON beside a rendered picture
     known = {field.name for field in fields(Session)}
     if tree.get('format', FORMAT) != FORMAT or not known & tree.keys():
         raise BadFile('not-a-session', 'The file holds JSON, but no session; open one that this program saved.')

@@ -1,0 +1,76 @@
+"""What this machine offers for running networks, looked at in a way that survives anything that is missing."""
+
+import importlib.metadata
+import platform
+import sys
+from typing import Any
+
+_PACKAGES = (
+    'torch', 'numpy', 'imgui-bundle', 'glfw', 'PyOpenGL', 'imageio', 'imageio-ffmpeg', 'pillow', 'OpenEXR', 'safetensors', 'tyro', 'tqdm', 'numba', 'cupy-cuda13x',
+)  # fmt: skip
+
+
+def machine_report() -> dict[str, Any]:
+    """Python, packages, torch, device, operators and backends, in JSON types; each failure is a sentence in its place."""
+    report: dict[str, Any] = {
+        'python': f'{platform.python_version()} ({sys.executable})',
+        'system': platform.platform(),
+        'packages': {name: _version(name) for name in _PACKAGES},
+    }
+    report |= _torch_report()
+    report |= _operator_report()
+    report['ffmpeg'] = _ffmpeg()
+    return report
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _torch_report() -> dict[str, Any]:
+    try:
+        import torch
+
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        title = torch.cuda.get_device_name() if device == 'cuda' else platform.processor() or platform.machine()
+        return {
+            'torch': f'{torch.__version__}, {torch.get_num_threads()} threads',
+            'cuda': torch.version.cuda or 'this torch was built without CUDA',
+            'device': f'{device}: {title}',
+        }
+    except Exception as error:  # whatever a broken installation raises: the doctor must say it, not die of it
+        return {'torch': _sentence(error), 'cuda': None, 'device': None}
+
+
+def _operator_report() -> dict[str, Any]:
+    """Which backend runs each operator, learnt from one small picture, and why the others do not."""
+    try:
+        import torch
+
+        from networks.stylegan3 import Generator
+        from ops.backend import backends, report
+
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        options: dict[str, Any] = {'channel_base': 256, 'channel_max': 8, 'num_layers': 4}
+        generator = Generator(8, 0, 8, 16, 3, **options).eval().requires_grad_(False).to(device)
+        with torch.inference_mode():
+            generator(torch.zeros(1, 8, device=device))
+        return {'backends': backends(), 'operators': report()}
+    except Exception as error:  # see above
+        return {'backends': {}, 'operators': {'all': _sentence(error)}}
+
+
+def _ffmpeg() -> str:
+    try:
+        import imageio_ffmpeg
+
+        return f'{imageio_ffmpeg.get_ffmpeg_version()} ({imageio_ffmpeg.get_ffmpeg_exe()})'
+    except Exception as error:  # see above
+        return _sentence(error)
+
+
+def _sentence(error: Exception) -> str:
+    return f'not usable: {type(error).__name__}: {" ".join(str(error).split())[:200]}'

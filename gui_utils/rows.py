@@ -23,6 +23,10 @@ TOOLTIP_EM = 26.0
 
 _RESET = icons.ICON_FA_ARROW_ROTATE_LEFT
 
+# Enumerations of Python are slow to combine: once, not for every control of every frame.
+_FOR_TOOLTIP = int(imgui.HoveredFlags_.for_tooltip)
+_EVEN_DISABLED = int(imgui.HoveredFlags_.for_tooltip | imgui.HoveredFlags_.allow_when_disabled)
+
 
 def begin_row(label: str, tooltip: str = '') -> str:
     """Draw the label, place the cursor at the control and set its width; returns the id to give the control."""
@@ -34,7 +38,7 @@ def begin_row(label: str, tooltip: str = '') -> str:
     if visible:
         imgui.align_text_to_frame_padding()
         _clipped_label(visible, column - 0.5 * em)
-        if tooltip and imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip):
+        if tooltip and imgui.is_item_hovered(_FOR_TOOLTIP):
             show_tooltip(tooltip)
         imgui.same_line(0.0, 0.0)
         imgui.set_cursor_pos_x(left + column)
@@ -53,7 +57,7 @@ def end_row(label: str, value: Value, default: Value | None, tooltip: str = '') 
 
     Right click, or the arrow that shows while the value differs.
     """
-    if tooltip and imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip) and not imgui.is_item_active():
+    if tooltip and imgui.is_item_hovered(_FOR_TOOLTIP) and not imgui.is_item_active():
         show_tooltip(tooltip)
     if default is None or value == default:
         return value
@@ -71,7 +75,7 @@ def reset_arrow(label: str) -> bool:
     clicked = imgui.button(f'{_RESET}##reset {label}', ImVec2(RESET_EM * 0.85 * imgui.get_font_size(), 0.0))
     imgui.pop_style_var()
     imgui.pop_style_color(2)
-    if imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip):
+    if imgui.is_item_hovered(_FOR_TOOLTIP):
         show_tooltip('Back to the default value.')
     return clicked
 
@@ -87,7 +91,7 @@ def show_tooltip(text: str) -> None:
 
 def explain(text: str) -> None:
     """Explain the last item when the mouse rests on it, also while it is disabled."""
-    if text and imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip | imgui.HoveredFlags_.allow_when_disabled):
+    if text and imgui.is_item_hovered(_EVEN_DISABLED):
         show_tooltip(text)
 
 

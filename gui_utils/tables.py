@@ -10,6 +10,15 @@ from imgui_bundle import ImVec2, imgui
 from gui_utils import theme
 from gui_utils.rows import explain
 
+_TABLE_FLAGS = int(
+    imgui.TableFlags_.scroll_y
+    | imgui.TableFlags_.row_bg
+    | imgui.TableFlags_.resizable
+    | imgui.TableFlags_.pad_outer_x
+    | imgui.TableFlags_.sizing_stretch_prop
+)
+_ROW_FLAGS = int(imgui.SelectableFlags_.span_all_columns | imgui.SelectableFlags_.allow_overlap)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -54,29 +63,29 @@ def list_table(
     *,
     height: float = 0.0,
     tooltips: Callable[[int], str] | None = None,
+    reveal: bool = False,
 ) -> int | None:
     """Rows of which one is chosen, by click or, while the mouse is over the table, by the arrow keys.
 
     `cells(row)`: the texts of one row; asked only for rows that show. `height` in em, 0 fills what is left.
-    Returns the index of the chosen row, or None.
+    `reveal`: scroll to the chosen row, because it was chosen elsewhere. Returns the index of the chosen row, or None.
     """
-    flags = imgui.TableFlags_.scroll_y | imgui.TableFlags_.row_bg | imgui.TableFlags_.resizable
-    flags |= imgui.TableFlags_.pad_outer_x | imgui.TableFlags_.sizing_stretch_prop
-    if not imgui.begin_table(name, len(columns), flags, ImVec2(0.0, height * imgui.get_font_size())):
+    if not imgui.begin_table(name, len(columns), _TABLE_FLAGS, ImVec2(0.0, height * imgui.get_font_size())):
         return selected
     try:
         _head(columns)
         moved = _arrow_keys(selected, count)
         clipper = imgui.ListClipper()
         clipper.begin(count)
-        if moved is not None and moved != selected:
+        scrolls = moved is not None and (reveal or moved != selected)
+        if scrolls:
             clipper.include_item_by_index(moved)
         chosen = moved
         while clipper.step():
             for row in range(clipper.display_start, clipper.display_end):
                 if _row(columns, cells(row), row, is_chosen=row == moved, tooltip=tooltips(row) if tooltips else ''):
                     chosen = row
-                if row == moved != selected:
+                if scrolls and row == moved:
                     imgui.set_scroll_here_y()
         return chosen
     finally:
@@ -109,7 +118,7 @@ def _row(columns: Sequence[Column], cells: Sequence[str], row: int, *, is_chosen
             clicked, _ = imgui.selectable(
                 f'{words}##{row}',
                 is_chosen,
-                imgui.SelectableFlags_.span_all_columns | imgui.SelectableFlags_.allow_overlap,
+                _ROW_FLAGS,
             )
             explain(tooltip)
         elif column.is_number:

@@ -8,6 +8,7 @@ lightened for a dark ground).
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -55,6 +56,7 @@ TEXT_PIXELS = 16.0
 REGULAR, BOLD, MONO = 0, 1, 2  # order in which `load_fonts` adds them
 
 
+@functools.lru_cache(maxsize=512)
 def rgba(colour: Colour, alpha: float = 1.0) -> int:
     """The colour as imgui's draw lists take it: 0xAABBGGRR."""
     red, green, blue, own_alpha = colour

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
 from typing import TypeVar
 
 from render.result import Capability, GeneratorInfo
@@ -48,7 +47,9 @@ def with_side(session: Session, side: Side) -> Session:
 def linked(session: Session, source: Side, target: Side) -> Side:
     """`target` with what the links of the session take over from `source`."""
     if session.link_latent:
-        target = replace(target, latent=source.latent, truncation=source.truncation, mixing=source.mixing, noise=source.noise)
+        target = replace(
+            target, latent=source.latent, truncation=source.truncation, mixing=source.mixing, noise=source.noise
+        )
     if session.link_transform:
         target = replace(target, transform=source.transform)
     if session.link_view:

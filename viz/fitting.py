@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from render.result import GeneratorInfo
-from render.session import FilterState, LatentState, LayerState, MixingState, NoiseState, Side, TransformState, TruncationState
+from render.session import (
+    FilterState,
+    LatentState,
+    LayerState,
+    MixingState,
+    NoiseState,
+    Side,
+    TransformState,
+    TruncationState,
+)
 
 
 def fit_side(side: Side, model: GeneratorInfo) -> Side:
@@ -46,10 +55,14 @@ def _mixing(state: MixingState, model: GeneratorInfo) -> MixingState:
 def _filters(state: FilterState, model: GeneratorInfo) -> FilterState:
     if model.why_not('filters') is not None:
         return FilterState()
-    if state.layers is None:
-        return state
-    known = tuple(name for name in state.layers if model.layer(name) is not None)
-    return state if known == state.layers else replace(state, layers=known or None)
+    layers = state.layers
+    if layers is not None:
+        layers = tuple(name for name in layers if model.layer(name) is not None) or None
+    plotted = state.response_layer if state.response_layer and model.layer(state.response_layer) else None
+    with_filters = [layer.name for layer in model.layers if layer.filters]
+    if plotted is None and with_filters:
+        plotted = with_filters[len(with_filters) // 2]
+    return replace(state, layers=layers, response_layer=plotted)
 
 
 def _layer(state: LayerState, model: GeneratorInfo) -> LayerState:

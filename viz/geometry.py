@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from render.result import RenderResult
 from render.session import CanvasState, LatentState, TransformState
+from render.sheet import SheetLayout, sheet_layout
 
 ZOOM_RANGE = (0.05, 64.0)
 SCALE_RANGE = (0.1, 10.0)
@@ -49,11 +51,26 @@ class Picture:
 
     width: int
     height: int
-    margin: int = 0
-    """Pixels around the image canvas on each side."""
-    tiles_across: int = 1
-    tiles_down: int = 1
-    """More than one: a contact sheet of equal tiles, each with its own canvas."""
+    cell_width: float
+    """Of one channel: of a contact sheet the first cell's, else the picture's."""
+    cell_height: float
+    margin: float = 0.0
+    """Pixels around the image canvas on each side of a cell."""
+    sheet: SheetLayout | None = None
+
+
+def picture_of(result: RenderResult) -> Picture | None:
+    """The measures of a result's picture; None if it has none."""
+    if result.image is None:
+        return None
+    height, width = result.image.shape[:2]
+    layer = result.layer
+    if layer is None:
+        return Picture(width, height, width, height)
+    if result.request.view.mode != 'sheet':
+        return Picture(width, height, width, height, layer.margin)
+    layout = sheet_layout(result.request.view, layer.channels, layer.height, layer.width)
+    return Picture(width, height, layout.cell_width, layout.cell_height, layer.margin / layout.reduction, layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +89,13 @@ class Placement:
 
     @property
     def canvas(self) -> Rectangle:
-        """The image canvas (without margins) on the screen; of a sheet the first tile's."""
-        tile_width = self.frame.width / self.picture.tiles_across
-        tile_height = self.frame.height / self.picture.tiles_down
-        margin = self.picture.margin * self.pixel
+        """The image canvas (without margins) on the screen; of a sheet the first cell's."""
+        picture, pixel = self.picture, self.pixel
         return Rectangle(
-            self.frame.left + margin,
-            self.frame.top + margin,
-            max(tile_width - 2 * margin, 1e-6),
-            max(tile_height - 2 * margin, 1e-6),
+            self.frame.left + picture.margin * pixel,
+            self.frame.top + picture.margin * pixel,
+            max(picture.cell_width - 2 * picture.margin, 1e-6) * pixel,
+            max(picture.cell_height - 2 * picture.margin, 1e-6) * pixel,
         )
 
     def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:

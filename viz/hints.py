@@ -52,7 +52,10 @@ def motion_hint(model: GeneratorInfo | None, side: Side) -> tuple[str, str]:
             'so details may stick to the screen.',
         )
     if is_radial(model):
-        return 'follows shift and turn', 'Radial filters and 1x1 convolutions: the texture should move and turn with the hand.'
+        return (
+            'follows shift and turn',
+            'Radial filters and 1x1 convolutions: the texture should move and turn with the hand.',
+        )
     return 'follows shift', 'The filters are separable: the texture should move with the hand, but not turn with it.'
 
 
@@ -93,3 +96,12 @@ def another_seed(seed: int) -> int:
     """A seed that looks drawn at random; repeated, it visits every one below 100,000 once."""
     # Full period (Hull and Dobell): the increment shares no factor with the modulus, 4621 - 1 all of its primes and 4.
     return (4621 * seed + 53879) % 100_000
+
+
+def backend_label(notes: tuple[str, ...]) -> str:
+    """Which implementation runs the operators, in a word: the least of those that the notes name."""
+    names = [
+        text.split()[0].strip(':;,(') for _, colon, text in (note.partition(': ') for note in notes) if colon and text
+    ]
+    known = [name for name in ('reference', 'cpu', 'cuda') if name in names]
+    return ' + '.join(known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from render.session import Session
+from render.session import Session, Side
 
 LIMIT = 200
 
@@ -55,4 +55,17 @@ def comparable(session: Session) -> Session:
 def restored(old: Session, current: Session) -> Session:
     """The choices of `old`, looked at as in `current`."""
     canvas = replace(old.canvas, zoom=current.canvas.zoom, pan_x=current.canvas.pan_x, pan_y=current.canvas.pan_y)
-    return replace(old, canvas=canvas, recent=current.recent, window=current.window, capture=current.capture)
+    return replace(
+        old,
+        a=_with_visibility(old.a, current.a),
+        b=None if old.b is None else _with_visibility(old.b, current.b or current.a),
+        canvas=canvas,
+        recent=current.recent,
+        window=current.window,
+        capture=current.capture,
+    )
+
+
+def _with_visibility(old: Side, current: Side) -> Side:
+    """Whether a spectrum is computed follows the panel that shows it."""
+    return replace(old, spectrum=replace(old.spectrum, visible=current.spectrum.visible))

@@ -11,17 +11,21 @@ from gui_utils import theme, widgets
 from render.result import GeneratorInfo
 from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, lattice_seeds
 from viz.editing import available, updated
-from viz.hints import another_seed, latent_label, nearest_seed, seed_label
+from viz.hints import another_seed, nearest_seed, seed_label
 
 CELL_EM = 4.0
 """On the screen, between two seeds of the map."""
-MAP_HEIGHT_EM = 10.0
+MAP_HEIGHTS_EM = (7.0, 22.0)
+OWN_ROWS = 5
 SEARCH_CLASSES_FROM = 20
 
 
-def latent_panel(state: LatentState, model: GeneratorInfo | None) -> LatentState:
-    """The map of seeds, the seed's number, class and animation; returns the new state."""
-    state = _map(state)
+def latent_panel(state: LatentState, model: GeneratorInfo | None, *, rows_below: float = 0.0) -> LatentState:
+    """The map of seeds, the seed's number, class and animation; returns the new state.
+
+    `rows_below`: how many rows of controls follow in the same window; the map takes the rest of it.
+    """
+    state = _map(state, rows_below + OWN_ROWS)
     state = _seed_row(state)
     with widgets.disabled_unless(*available('classes', model)):
         state = _class_row(state, model)
@@ -44,7 +48,9 @@ def stepped(state: LatentState, step: int) -> LatentState:
 
 def _seed_row(state: LatentState) -> LatentState:
     seed = nearest_seed(state)
-    typed = widgets.int_input('Seed', seed, low=0, high=SEED_LIMIT - 1, tooltip='The latent of this seed; between seeds, the nearest.')
+    typed = widgets.int_input(
+        'Seed', seed, low=0, high=SEED_LIMIT - 1, tooltip='The latent of this seed; between seeds, the nearest.'
+    )
     if typed != seed:
         return at_seed(state, typed)
     width = (imgui.get_content_region_avail().x / imgui.get_font_size() - 1.0) / 3
@@ -67,14 +73,18 @@ def _class_row(state: LatentState, model: GeneratorInfo | None) -> LatentState:
     chosen = state.class_index or 0
     if count < SEARCH_CLASSES_FROM:
         return updated(state, class_index=widgets.combo('Class', chosen, range(count)))
-    return updated(state, class_index=widgets.int_input('Class', chosen, low=0, high=count - 1, tooltip=f'0 to {count - 1}.'))
+    return updated(
+        state, class_index=widgets.int_input('Class', chosen, low=0, high=count - 1, tooltip=f'0 to {count - 1}.')
+    )
 
 
-def _map(state: LatentState) -> LatentState:
+def _map(state: LatentState, rows_below: float) -> LatentState:
     """A piece of the lattice of seeds around the latent; dragging moves the map below the cross in its middle."""
     em = imgui.get_font_size()
     corner = imgui.get_cursor_screen_pos()
-    size = ImVec2(max(imgui.get_content_region_avail().x, 4 * em), MAP_HEIGHT_EM * em)
+    room = imgui.get_content_region_avail()
+    height = room.y - rows_below * imgui.get_frame_height_with_spacing() - em
+    size = ImVec2(max(room.x, 4 * em), min(max(height, MAP_HEIGHTS_EM[0] * em), MAP_HEIGHTS_EM[1] * em))
     imgui.invisible_button('seed map', size)
     cell, io = CELL_EM * em, imgui.get_io()
     if imgui.is_item_active() and (io.mouse_delta.x or io.mouse_delta.y):
@@ -99,7 +109,7 @@ def _draw_map(state: LatentState, corner: ImVec2, size: ImVec2, cell: float) -> 
     end = ImVec2(corner.x + size.x, corner.y + size.y)
     center = ImVec2(corner.x + size.x / 2, corner.y + size.y / 2)
     rounding = imgui.get_style().frame_rounding
-    canvas.add_rect_filled(corner, end, imgui.get_color_u32(theme.rgba(theme.BACKGROUND)), rounding)
+    canvas.add_rect_filled(corner, end, theme.faded(theme.rgba(theme.BACKGROUND)), rounding)
     canvas.push_clip_rect(corner, end, True)
     across, down = size.x / 2 / cell + 0.5, size.y / 2 / cell + 0.5
     weights = dict(lattice_seeds(state.x, state.y))
@@ -110,20 +120,21 @@ def _draw_map(state: LatentState, corner: ImVec2, size: ImVec2, cell: float) -> 
             seed = (column + LATTICE_ROW * row) % SEED_LIMIT
             _draw_seed(canvas, place, seed, weights.get(seed, 0.0), em)
     _draw_cross(canvas, center, em)
-    canvas.add_text(ImVec2(corner.x + 0.5 * em, end.y - 1.3 * em), imgui.get_color_u32(theme.rgba(theme.MUTED)), latent_label(state))
     canvas.pop_clip_rect()
 
 
 def _draw_seed(canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float, em: float) -> None:
-    faint = imgui.get_color_u32(theme.rgba(theme.FAINT))
+    faint = theme.faded(theme.FAINT_RGBA)
     if weight > 0:
-        canvas.add_circle_filled(place, (0.2 + 0.45 * weight) * em, imgui.get_color_u32(theme.rgba(theme.ACCENT, 0.25 + 0.5 * weight)))
+        canvas.add_circle_filled(
+            place, (0.2 + 0.45 * weight) * em, theme.faded(theme.rgba(theme.ACCENT, 0.25 + 0.5 * weight))
+        )
     canvas.add_circle_filled(place, 0.14 * em, faint)
-    colour = imgui.get_color_u32(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED))
+    colour = theme.faded(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED))
     canvas.add_text(ImVec2(place.x + 0.35 * em, place.y - 1.25 * em), colour, seed_label(seed))
 
 
 def _draw_cross(canvas: imgui.ImDrawList, center: ImVec2, em: float) -> None:
-    colour, arm = imgui.get_color_u32(theme.rgba(theme.TEXT)), 0.55 * em
+    colour, arm = theme.faded(theme.TEXT_RGBA), 0.55 * em
     canvas.add_line(ImVec2(center.x - arm, center.y), ImVec2(center.x + arm, center.y), colour, 0.08 * em)
     canvas.add_line(ImVec2(center.x, center.y - arm), ImVec2(center.x, center.y + arm), colour, 0.08 * em)

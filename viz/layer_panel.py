@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gui_utils import widgets
+from imgui_bundle import imgui
+
+from gui_utils import theme, widgets
 from gui_utils.widgets import Column
 from render.result import GeneratorInfo, LayerInfo, Statistics
 from render.session import LayerState
@@ -10,11 +12,11 @@ from viz.editing import updated
 
 COLUMNS = (
     Column('Layer'),
-    Column('Size', 3.6, is_number=True, tooltip='Width in samples, margins included.'),
-    Column('Ch', 2.6, is_number=True, tooltip='Channels.'),
-    Column('Type', 2.6, tooltip='Number format: f32 or f16.'),
-    Column('s', 3.0, is_number=True, tooltip='Sampling rate s: samples per image width.'),
-    Column('f_c', 3.4, is_number=True, tooltip='Cutoff f_c: cycles per image width.'),
+    Column('Size', 2.5, is_number=True, tooltip='Width in samples, margins included.'),
+    Column('Ch', 2.0, is_number=True, tooltip='Channels.'),
+    Column('Type', 2.1, tooltip='Number format: f32 or f16.'),
+    Column('s', 2.3, is_number=True, tooltip='Sampling rate s: samples per image width.'),
+    Column('f_c', 2.7, is_number=True, tooltip='Cutoff f_c: cycles per image width.'),
 )
 MODES = {'rgb': 'RGB', 'channel': 'Channel', 'sheet': 'Sheet'}
 COLORMAPS = {
@@ -24,7 +26,7 @@ COLORMAPS = {
     'diverging': 'Blue-red (signed)',
 }
 NUMBER_TYPES = {'float32': 'f32', 'float16': 'f16', 'bfloat16': 'bf16', 'float64': 'f64'}
-VIEW_ROWS_EM = 11.5
+VIEW_ROWS_EM = 9.7
 """Height of the controls below the list."""
 
 
@@ -35,9 +37,7 @@ def layer_panel(state: LayerState, model: GeneratorInfo | None, statistics: Stat
         return state
     state = _choose_layer(state, model)
     layer = model.layer(state.layer) if state.layer else None
-    state = _view_rows(state, layer, model)
-    _statistics_line(statistics)
-    return state
+    return _view_rows(state, layer, model, statistics)
 
 
 def stepped_layer(state: LayerState, model: GeneratorInfo | None, step: int) -> LayerState:
@@ -66,8 +66,19 @@ def _choose_layer(state: LayerState, model: GeneratorInfo) -> LayerState:
     def explanation(row: int) -> str:
         return 'What the network makes in the end.' if row == 0 else _layer_sentence(layers[row - 1])
 
-    chosen = widgets.list_table('layers', COLUMNS, len(names), cells, selected, height=-VIEW_ROWS_EM, tooltips=explanation)
+    reveal = _was_chosen_elsewhere(selected)
+    chosen = widgets.list_table(
+        'layers', COLUMNS, len(names), cells, selected, height=-VIEW_ROWS_EM, tooltips=explanation, reveal=reveal
+    )
     return state if chosen in (None, selected) else with_layer(state, model, names[chosen])
+
+
+def _was_chosen_elsewhere(selected: int) -> bool:
+    """Whether another row is chosen than in the frame before; imgui remembers it for this window."""
+    storage, key = imgui.get_state_storage(), imgui.get_id('shown layer')
+    before = storage.get_int(key, -1)
+    storage.set_int(key, selected)
+    return before != selected
 
 
 def _image_cells(model: GeneratorInfo) -> tuple[str, ...]:
@@ -93,7 +104,9 @@ def _layer_sentence(layer: LayerInfo) -> str:
     return '; '.join(parts) + '.'
 
 
-def _view_rows(state: LayerState, layer: LayerInfo | None, model: GeneratorInfo) -> LayerState:
+def _view_rows(
+    state: LayerState, layer: LayerInfo | None, model: GeneratorInfo, statistics: Statistics | None
+) -> LayerState:
     with widgets.disabled_unless(layer is not None, 'The image is shown as it is: choose a layer above.'):
         mode = widgets.segmented('Show', state.mode, MODES, default='rgb')
         channels = layer.channels if layer else model.image_channels
@@ -101,10 +114,14 @@ def _view_rows(state: LayerState, layer: LayerInfo | None, model: GeneratorInfo)
             'Channel', min(state.channel, channels - 1), low=0, high=channels - 1, step=step_of(mode), default=0,
             tooltip='The first of the three shown as red, green and blue; the one shown; or the first of the sheet.',
         )  # fmt: skip
-        normalize = widgets.checkbox('Normalise', state.normalize, tooltip='Divide by the largest magnitude.')
         with widgets.disabled_unless(mode != 'rgb' or layer is None, 'Three channels are shown as colours.'):
             colormap = widgets.combo('Colours', state.colormap, COLORMAPS, default='gray')
     gain = widgets.slider('Gain', state.gain_db, -40, 40, unit='dB', format='%+.1f', default=0.0)
+    with widgets.disabled_unless(layer is not None, 'The image is shown as it is.'):
+        normalize = widgets.toggle_button(
+            'Normalise', state.normalize, tooltip='Divide each channel by its largest magnitude.'
+        )
+    _statistics_line(statistics)
     if layer is None:  # greyed out, but one value may have been cut to what the image has
         return updated(state, gain_db=gain)
     return updated(state, mode=mode, channel=channel, normalize=normalize, colormap=colormap, gain_db=gain)
@@ -118,7 +135,10 @@ def step_of(mode: str) -> int:
 def _statistics_line(statistics: Statistics | None) -> None:
     if statistics is None:
         return
-    text = f'{statistics.minimum:+.3g} … {statistics.maximum:+.3g}   mean {statistics.mean:+.3g}   σ {statistics.std:.3g}'
+    text = f'{statistics.minimum:+.2f} … {statistics.maximum:+.2f}   σ {statistics.std:.2f}'
     if statistics.nan_count:
         text += f'   {statistics.nan_count} NaN'
-    widgets.text_muted(text)
+    widgets.same_line()
+    imgui.align_text_to_frame_padding()
+    imgui.text_colored(theme.BAD if statistics.nan_count else theme.MUTED, text)
+    widgets.explain(f'Smallest and largest value, standard deviation; mean {statistics.mean:+.4g}. Of all channels.')

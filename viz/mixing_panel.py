@@ -34,7 +34,12 @@ def mixing_panel(state: MixingState, model: GeneratorInfo | None) -> MixingState
         state = updated(state, enabled=enabled, layers=layers)
         with widgets.disabled_unless(state.enabled, 'Switch on "Mix styles" first.'):
             seed = widgets.int_input(
-                'Seed', state.seed, low=0, high=SEED_LIMIT - 1, default=1, tooltip='Where the ticked layers take their latent from.'
+                'Seed',
+                state.seed,
+                low=0,
+                high=SEED_LIMIT - 1,
+                default=1,
+                tooltip='Where the ticked layers take their latent from.',
             )
             state = updated(state, seed=seed)
             state = _choose_rows(state, rows, model)

@@ -44,6 +44,11 @@ def _translation(state: TransformState, resolution: int) -> TransformState:
         return updated(state, x=moved[0] / resolution, y=moved[1] / resolution)
     percent = (100 * state.x, 100 * state.y)
     moved = widgets.drag2(
-        'of the width', percent, speed=0.05, unit='%', format='%.2f', tooltip='The same translation in percent of the image width.'
+        'of the width',
+        percent,
+        speed=0.05,
+        unit='%',
+        format='%.2f',
+        tooltip='The same translation in percent of the image width.',
     )
     return state if moved == percent else updated(state, x=moved[0] / 100, y=moved[1] / 100)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
+from gui_utils.dialogs import FileDialog
 from gui_utils.readouts import Level, Toast
 from gui_utils.texture import Textures
 from render.request import RenderRequest
@@ -15,6 +17,7 @@ from render.session import SideName
 from viz.commands import Ask
 from viz.history import History
 
+Value = TypeVar('Value')
 TOAST_SECONDS = 6.0
 TOAST_LIMIT = 4
 FRAME_TIMES = 240
@@ -117,12 +120,14 @@ class View:
 
     a: SideView = SideView()
     b: SideView = SideView()
+    complaint: str | None = None
+    """A sentence that stays over the picture until it is closed."""
     opening: Task | None = None
     averaging: Task | None = None
     recording: Task | None = None
     toasts: tuple[Toast, ...] = ()
     """Sentences that are shown for a while."""
-    history: History = History()
+    history: History = field(default_factory=History)
     help_open: bool = False
     seconds: float = 0.0
     """The window's clock."""
@@ -153,6 +158,20 @@ class View:
         return replace(self, toasts=(*others, toast)[-TOAST_LIMIT:])
 
 
+class Computed:
+    """What panels compute from arrays, kept while they show the same array. Bounded: one value a key."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[np.ndarray, Any]] = {}
+
+    def of(self, key: str, source: np.ndarray, compute: Callable[[np.ndarray], Value]) -> Value:
+        """`compute(source)`, computed again only if `source` is another array than the last time for `key`."""
+        known = self._values.get(key)
+        if known is None or known[0] is not source:
+            known = self._values[key] = (source, compute(source))
+        return known[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What a panel is given beside its own state."""
@@ -160,8 +179,14 @@ class Desk:
     view: View
     ask: Ask
     textures: Textures
+    dialog: FileDialog
     times: FrameTimes = field(default_factory=FrameTimes)
+    memory: Computed = field(default_factory=Computed)
     active: SideName = 'a'
+
+    def computed(self, key: str, source: np.ndarray, compute: Callable[[np.ndarray], Value]) -> Value:
+        """`compute(source)`, once per array."""
+        return self.memory.of(key, source, compute)
 
     @property
     def side(self) -> SideView:
@@ -172,9 +197,3 @@ class Desk:
     def model(self) -> GeneratorInfo | None:
         """The generator that the panels are about."""
         return self.side.model
-
-
-def nobody(_: object) -> None:
-    """An `Ask` that does nothing."""
-
-

@@ -1,0 +1,192 @@
+"""Opening the window and keeping it open: `run_window`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from gui_utils.texture import TexturePool
+from gui_utils.window import GraphicsLost, NoDisplay, Window, open_window
+from render.png_session import save_png, shared_text
+from render.session import Session
+from render.session_file import BadFile, recover_session, save_session
+from render.worker import RenderWorker, make_renderer
+from viz import files
+from viz.application import App
+from viz.opening import plans_of_session
+
+LOG = logging.getLogger(__name__)
+DEMO = 'demo:'
+AUTOSAVE_SECONDS = 30.0
+PATIENCE_SECONDS = 600.0
+"""How long a headless window waits for its picture."""
+WAIT_SECONDS = 0.02
+SETTLING_FRAMES = 3
+"""imgui shows the full effect of a change so many frames later."""
+
+
+def run_window(
+    path: str | None,
+    *,
+    headless: bool = False,
+    screenshot: Path | None = None,
+    size: tuple[int, int] = (1600, 1000),
+    scale: float | None = None,
+    session: Path | None = None,
+    frames: int | None = None,
+    device: str = 'auto',
+    on_no_display: Callable[[str], int] | None = None,
+) -> int:
+    """Show the window until it is closed; returns the exit code of the program.
+
+    `path`: what to open; None: where the last session was, else the demo. `session`: a session file to open instead.
+    `headless`: draws `frames` frames without a display, waits until the picture is current, saves the whole window as
+    `screenshot`; a failure is one line on stderr and exit code 1. `on_no_display`: what to do instead of failing where no
+    window can be opened; gets the reason, returns the exit code.
+    """
+    waker = _Waker()
+    worker = RenderWorker(partial(make_renderer, device), on_result=waker)
+    folder = files.config_folder()
+    remember = not headless and frames is None
+    try:
+        ini = folder / files.LAYOUT_FILE if remember else None
+        window = open_window('AliasScope', size, headless=headless, scale=scale, ini_path=ini)
+    except NoDisplay as error:
+        worker.close(0.0)
+        if on_no_display is not None:
+            return on_no_display(str(error))
+        print(error, file=sys.stderr)
+        return 1
+    waker.window = window
+    with window:
+        try:
+            start = _Start(path, session, folder if remember else None)
+            return _run(window, worker, start, screenshot, frames if headless or frames else None)
+        except GraphicsLost as error:
+            print(error, file=sys.stderr)
+            return 1
+        finally:
+            waker.window = None
+            worker.close()
+
+
+class _Waker:
+    """Wakes the window when the worker has something; before there is a window, nobody."""
+
+    def __init__(self) -> None:
+        self.window: Window | None = None
+
+    def __call__(self) -> None:
+        window = self.window
+        if window is not None:
+            window.wake()
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What the window begins with."""
+
+    path: str | None
+    session: Path | None
+    folder: Path | None
+    """Where the session is kept between two starts; None: nowhere."""
+
+    @property
+    def restores(self) -> bool:
+        """Whether the session of the last time is wanted."""
+        return self.folder is not None and self.path is None and self.session is None
+
+
+def _run(window: Window, worker: RenderWorker, start: _Start, screenshot: Path | None, frames: int | None) -> int:
+    textures = TexturePool()
+    app = _make_app(window, worker, start, textures)
+    try:
+        if frames is None and screenshot is None:
+            _loop(app, start.folder)
+            return 0
+        return _draw_frames(app, frames or 1, screenshot)
+    finally:
+        app.close()
+        textures.close()
+
+
+def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: TexturePool) -> App:
+    """The application with what it opens first under way."""
+    last, remarks = recover_session(start.folder / files.SESSION_FILE) if start.folder else (Session(), ())
+    kept = Session(window=last.window, recent=last.recent, capture=last.capture)
+    app = App(window, worker, kept, textures)
+    for remark in remarks:
+        app.say(remark, 'warning')
+    if start.session is not None:
+        app.open(str(start.session))
+    elif start.path is not None:
+        app.open(start.path, allow_code=True)
+    elif start.restores and last.a.model is not None:
+        app.begin(plans_of_session(last))
+    else:
+        app.open(DEMO)
+    return app
+
+
+def _loop(app: App, folder: Path | None) -> None:
+    """Frames until the window closes; the session is kept now and then, and at the end."""
+    keeper = _Keeper(app, folder)
+    while not (app.quit or app.window.should_close()):
+        with app.window.frame(app.wait_seconds) as frame:
+            app.draw(frame)
+        keeper.keep(time.monotonic())
+    keeper.keep(None)
+
+
+class _Keeper:
+    """Writes the session into the user's folder when it changed, at most every `AUTOSAVE_SECONDS`."""
+
+    def __init__(self, app: App, folder: Path | None) -> None:
+        self._app, self._folder = app, folder
+        self._kept, self._at = app.session, time.monotonic()
+
+    def keep(self, now: float | None) -> None:
+        """Write if it is time; `now` None: it is."""
+        session = self._app.session
+        if self._folder is None or session is self._kept or session.a.model is None:
+            return
+        if now is not None and now - self._at < AUTOSAVE_SECONDS:
+            return
+        self._kept, self._at = session, time.monotonic()
+        try:
+            save_session(self._folder / files.SESSION_FILE, session)
+        except BadFile as error:
+            LOG.warning('%s', error)
+            self._app.say(str(error), 'warning')
+
+
+def _draw_frames(app: App, count: int, screenshot: Path | None) -> int:
+    """Draw `count` frames and as many more as the picture needs, and save the window; returns the exit code."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    drawn = 0
+    while drawn < count or not app.is_current:
+        if time.monotonic() > deadline:
+            return _fail(f'The picture was not there after {PATIENCE_SECONDS:.0f} seconds: try a smaller model.')
+        with app.window.frame(None if drawn < count else WAIT_SECONDS) as frame:
+            app.draw(frame)
+        drawn += 1
+    for _ in range(SETTLING_FRAMES):
+        with app.window.frame() as frame:
+            app.draw(frame)
+    problem = app.view.complaint or next((side.error for side in (app.view.a, app.view.b) if side.error), None)
+    if screenshot is not None:
+        try:
+            save_png(screenshot, app.window.pixels(), shared_text(app.session))
+        except BadFile as error:
+            return _fail(str(error))
+    return _fail(problem) if problem else 0
+
+
+def _fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1

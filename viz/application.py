@@ -1,0 +1,386 @@
+"""The application: one loop in which everything chosen is a frozen value and nothing waits.
+
+session ─► panels, picture ─► session' ─► to_request ─► worker ─► result ─► view ─► panels, picture
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from imgui_bundle import imgui
+
+from gui_utils import widgets
+from gui_utils.dialogs import FileDialog
+from gui_utils.texture import Textures
+from gui_utils.window import Frame, Window
+from render import jobs
+from render.clips import clip_requests
+from render.follow import INTERVAL_SECONDS, Follower
+from render.request import RenderRequest
+from render.result import RenderResult
+from render.session import Session, SideName, is_animating, tick, to_request
+from render.session_file import BadFile, save_session
+from render.worker import RenderWorker
+from viz import commands, editing, help_overlay, layout, menus
+from viz.canvas import draw_canvas
+from viz.captures import Captures
+from viz.commands import Command
+from viz.files import capture_path
+from viz.fitting import fit_side
+from viz.hand import Hand
+from viz.history import History
+from viz.model_panel import OPENABLE
+from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_dropped, plans_for, remark_after
+from viz.panels import PANELS, draw_panels
+from viz.shortcuts import press_shortcuts, toggle_animation
+from viz.status_line import draw_status_line
+from viz.view import Average, Computed, Desk, FrameTimes, SideView, Task, View, average_subject
+
+IDLE_SECONDS = 1.0
+BUSY_SECONDS = 0.1
+SETTLE_SECONDS = 0.5
+"""Edits by key that follow one another faster are undone together."""
+AVERAGE_JOB = 'average'
+SIDES: tuple[SideName, ...] = ('a', 'b')
+TITLES = tuple(panel.title for panel in PANELS)
+PLACES = {panel.title: panel.place for panel in PANELS}
+FRONT_TITLES = ('Latent', 'Transform', 'Layers', 'Spectrum', 'Picture')
+"""Their tabs are in front in a new layout; the last has the keyboard."""
+
+
+class App:
+    """The window's content. The window, the worker and the textures belong to whoever made it."""
+
+    def __init__(self, window: Window, worker: RenderWorker, session: Session, textures: Textures) -> None:
+        self.window, self.worker, self.session, self.textures = window, worker, session, textures
+        self.view = View(graphics=window.gl_info().get('renderer', ''))
+        self.dialog = FileDialog()
+        self.opening, self.captures = Opening(worker), Captures(worker)
+        self.quit = False
+        self._hand, self._times, self._memory = Hand(), FrameTimes(), Computed()
+        self._asked: list[Command] = []
+        self._requested: tuple[Session | None, tuple[RenderRequest | None, ...]] = (None, ())
+        self._averaged: tuple[SideName, RenderRequest] | None = None
+        self._edited_at, self._edited_by_mouse = 0.0, False
+        self._rebuild_layout, self._raise_tabs = False, 0
+        self._title, self._scale = '', session.window.scale
+        self._follower: Follower | None = None
+        self._looked_at = 0.0
+        self._capture_window = self._capture_picture = False
+        self._result_times: deque[float] = deque(maxlen=240)
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """How long the window may sleep; None while something moves."""
+        if is_animating(self.session) or self._asked or self._raise_tabs:
+            return None
+        if self.opening.is_busy or self.view.toasts or self.view.history.start or self.worker.is_busy():
+            return BUSY_SECONDS
+        return IDLE_SECONDS
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing is left to wait for: every side shows what is asked, or says why it cannot."""
+        if self.opening.is_busy or self.captures.is_busy or self.worker.is_busy() or self._asked:
+            return False
+        known = [self.view.side(name) for name in editing.sides(self.session)]
+        return all(side.is_current or side.error is not None for side in known)
+
+    def open(self, path: str, *, allow_code: bool = False) -> None:
+        """Begin to open whatever `path` names; a complaint if it names nothing."""
+        try:
+            plans, remarks = plans_for(path, self.session)
+        except BadFile as error:
+            self.complain(str(error))
+            return
+        for remark in remarks:
+            self.say(remark, 'warning')
+        self.begin(tuple(replace(plan, allow_code=allow_code) for plan in plans))
+
+    def begin(self, plans: tuple[Plan, ...]) -> None:
+        """Begin to open these models."""
+        self.opening.begin(plans, self.view.seconds)
+
+    def say(self, words: str, level: widgets.Level = 'info') -> None:
+        """Show a sentence for a while."""
+        self.view = self.view.noticed(words, level)
+
+    def complain(self, words: str) -> None:
+        """Show a sentence over the picture until it is closed."""
+        self.view = replace(self.view, complaint=words)
+
+    def draw(self, frame: Frame) -> None:
+        """One frame: receive, draw, edit, ask, obey. To be called between the begin and end of `window.frame()`."""
+        self.view = replace(self.view, seconds=self.view.seconds + frame.seconds)
+        self._take_captures()
+        self._receive()
+        if frame.dropped_files:
+            chosen, sentence = choose_dropped(frame.dropped_files)
+            if sentence:
+                self.say(sentence)
+            self.open(chosen)
+        before = self.session = tick(self.session, frame.seconds)
+        started = time.perf_counter()
+        self.session = self._draw(before)
+        self._times.add(frame.seconds, time.perf_counter() - started)
+        self.view = (
+            replace(self.view, toasts=widgets.toasts(self.view.toasts, frame.seconds))
+            if self.view.toasts
+            else self.view
+        )
+        self._note_edit(before)
+        self._submit()
+        asked, self._asked = self._asked, []
+        for command in asked:
+            self._obey(command)
+        self._tell_window()
+
+    def close(self) -> None:
+        """End a dialog that is still open."""
+        self.dialog.close()
+
+    def desk(self) -> Desk:
+        """What the panels of this frame are given."""
+        return Desk(
+            self.view, self._asked.append, self.textures, self.dialog, self._times, self._memory, self.session.active
+        )
+
+    def _draw(self, session: Session) -> Session:
+        desk = self.desk()
+        session = menus.draw_menus(session, desk, titles=TITLES)
+        draw_status_line(session, desk)
+        if layout.dock_space(rebuild=self._rebuild_layout, places=PLACES):
+            self._rebuild_layout, self._raise_tabs = False, 2
+        session, arrows_taken = draw_panels(session, desk)
+        session = draw_canvas(session, desk, self._hand)
+        if self._raise_tabs:
+            self._raise_tabs -= 1
+            for title in FRONT_TITLES:
+                imgui.set_window_focus(title)
+        session = press_shortcuts(session, desk, arrows_taken=arrows_taken)
+        session = self._press_space(session)
+        help_overlay.draw_help(desk)
+        self.dialog.draw()
+        if (path := self.dialog.take('open')) is not None:
+            self.open(path)
+        return session
+
+    def _press_space(self, session: Session) -> Session:
+        """Space animates when it is released, unless it was used to move the view."""
+        if imgui.get_io().want_text_input or not imgui.is_key_released(imgui.Key.space):
+            return session
+        panned, self._hand.space_panned = self._hand.space_panned, False
+        return session if panned else toggle_animation(session)
+
+    # What the worker did since the last frame
+
+    def _receive(self) -> None:
+        outcome = self.opening.poll(self.view.seconds)
+        if isinstance(outcome, Success):
+            self._opened(outcome)
+        elif isinstance(outcome, Failure):
+            self.complain(outcome.sentence)
+        for name in editing.sides(self.session):
+            result = self.worker.poll(name)
+            if result is not None:
+                self._answered(name, result)
+        for said in self.captures.poll():
+            self.say(said.words, said.level)
+        self._receive_average()
+        self._follow()
+        if self.view.opening is not self.opening.task or self.view.recording is not self.captures.clip:
+            self.view = replace(self.view, opening=self.opening.task, recording=self.captures.clip)
+
+    def _opened(self, success: Success) -> None:
+        before = self.session
+        self.session = after_opening(self.session, success)
+        if before.a.model is not None:
+            self.view = replace(self.view, history=self.view.history.edited(before).settled(self.session))
+        self.view = replace(self.view, complaint=None)
+        if (remark := remark_after(success)) is not None:
+            self.say(remark, 'warning')
+
+    def _answered(self, name: SideName, result: RenderResult) -> None:
+        known = self.view.side(name)
+        self.view = self.view.with_side(name, known.answered(result))
+        if result.model is not None and result.model is not known.model:
+            side = self.session.side(name)
+            fitted = fit_side(side, result.model)
+            if fitted is not side:
+                self.session = editing.with_named_side(self.session, name, fitted)
+        self._measure(result)
+
+    def _measure(self, result: RenderResult) -> None:
+        now = time.monotonic()
+        self._result_times.append(now)
+        while now - self._result_times[0] > 1.0:
+            self._result_times.popleft()
+        before = self.view.render_seconds or result.seconds
+        self.view = replace(
+            self.view,
+            render_seconds=before + 0.2 * (result.seconds - before),
+            renders_a_second=float(len(self._result_times)),
+            device=result.device or self.view.device,
+        )
+
+    def _receive_average(self) -> None:
+        report = self.worker.poll_job(AVERAGE_JOB) if self._averaged is not None else None
+        if report is None or self._averaged is None:
+            return
+        name, subject = self._averaged
+        spectrum = report.outcome if report.done else report.progress.partial
+        if spectrum is not None:
+            side = replace(self.view.side(name), average=Average(spectrum, subject))
+            self.view = self.view.with_side(name, side)
+        task = None if report.done else Task('Averaging …', report.progress.fraction, report.progress.text)
+        self.view = replace(self.view, averaging=task)
+        if report.done:
+            self._averaged = None
+            if report.error is not None:
+                self.say(report.error, 'bad')
+
+    def _follow(self) -> None:
+        """Once a second: whether the run that is open has a newer snapshot; it is then opened in place of the old."""
+        if self.view.seconds - self._looked_at < INTERVAL_SECONDS or self.session.a.model is None:
+            return
+        self._looked_at = self.view.seconds
+        key = self.session.a.model
+        if self._follower is None or str(self._follower.folder) != key.path:
+            self._follower = Follower(Path(key.path)) if Path(key.path).is_dir() else None
+        if self._follower is not None and self._follower.changed() and not self.opening.is_busy:
+            self.begin((Plan(key.path, 'a', key.network),))
+
+    # What changes because of this frame
+
+    def _note_edit(self, before: Session) -> None:
+        """Undo steps end when the mouse lets go, or a little after the last key."""
+        history = self.view.history
+        if self.session is not before:
+            history = history.edited(before)
+            self._edited_at = self.view.seconds
+            self._edited_by_mouse = imgui.is_mouse_down(0) or imgui.is_mouse_released(0) or imgui.is_mouse_down(2)
+        held = widgets.is_editing() or imgui.is_mouse_down(0)
+        waited = self._edited_by_mouse or self.view.seconds - self._edited_at > SETTLE_SECONDS
+        if history.start is not None and not held and waited:
+            history = history.settled(self.session)
+        if history is not self.view.history:
+            self.view = replace(self.view, history=history)
+        if self._hand.has_moved and not self.session.window.hint_seen:
+            self.session = replace(self.session, window=replace(self.session.window, hint_seen=True))
+
+    def _submit(self) -> None:
+        if self._requested[0] is not self.session:
+            both = (to_request(self.session, 'a'), to_request(self.session, 'b') if self.session.b else None)
+            self._requested = (self.session, both)
+        for name, request in zip(SIDES, self._requested[1], strict=True):
+            known = self.view.side(name)
+            if request is not known.asked:  # each call wakes the other thread
+                self.worker.submit(request, side=name)
+            self.view = self.view.with_side(name, self._asked_for(known, request))
+
+    def _asked_for(self, known: SideView, request: RenderRequest | None) -> SideView:
+        if request is None and known.asked is None:
+            return known
+        since = self.view.seconds if known.is_current else known.waiting_since
+        if request is known.asked and since == known.waiting_since:
+            return known
+        return replace(known, asked=request, waiting_since=since)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case commands.OpenPath(path):
+                self.open(path)
+            case commands.Browse():
+                self.dialog.open('open', 'Open a generator, a session or a picture', types=OPENABLE)
+            case commands.CancelOpening():
+                self.opening.cancel()
+            case commands.AverageSpectrum(count):
+                self._start_average(count)
+            case commands.CancelAverage():
+                self.worker.cancel(AVERAGE_JOB)
+            case commands.ForgetAverage():
+                name = self.session.active
+                self.view = self.view.with_side(name, replace(self.view.side(name), average=None))
+            case commands.SavePicture():
+                self._capture_picture = True
+            case commands.SaveWindow():
+                self._capture_window = True
+            case commands.RecordClip():
+                path = capture_path(self.session, self.desk().model, '.mp4', what=self.session.capture.motion)
+                self.captures.record(path, clip_requests(self.session), self.session)
+            case commands.CancelClip():
+                self.captures.cancel_clip()
+            case commands.SaveSession():
+                self._save_session()
+            case commands.Undo():
+                self._travel(*self.view.history.undo(self.session))
+            case commands.Redo():
+                self._travel(*self.view.history.redo(self.session))
+            case _:
+                self._obey_window(command)
+
+    def _obey_window(self, command: Command) -> None:
+        match command:
+            case commands.ToggleHelp():
+                self.view = replace(self.view, help_open=not self.view.help_open)
+            case commands.ResetLayout():
+                self._rebuild_layout = True
+            case commands.DismissError():
+                name = self.session.active
+                self.view = replace(
+                    self.view.with_side(name, replace(self.view.side(name), error=None)), complaint=None
+                )
+            case commands.CopyText(text):
+                self.window.set_clipboard(text)
+            case commands.Quit():
+                self.quit = True
+
+    def _travel(self, history: History, session: Session) -> None:
+        """Go to another session of the history."""
+        self.view = replace(self.view, history=history)
+        self.session = session
+
+    def _start_average(self, count: int) -> None:
+        name = self.session.active if self.session.b is not None else 'a'
+        request = to_request(self.session, name)
+        if request is None:
+            return
+        self._averaged = (name, average_subject(request))
+        self.view = replace(self.view, averaging=Task('Averaging …', 0.0, f'0 of {count} latents'))
+        self.worker.start(partial(jobs.average_spectrum, request=request, count=count), name=AVERAGE_JOB)
+
+    def _save_session(self) -> None:
+        path = capture_path(self.session, self.desk().model, '.json', what='session')
+        try:
+            save_session(path, self.session)
+        except BadFile as error:
+            self.say(str(error), 'bad')
+            return
+        self.say(f'Wrote {path}', 'good')
+
+    def _take_captures(self) -> None:
+        """Captures that were asked for, once what they show is there."""
+        if self._capture_window:
+            self._capture_window = False
+            path = capture_path(self.session, self.desk().model, '.png', what='window')
+            self.captures.write(path, self.window.pixels(), self.session)
+        known = self.desk().side
+        if self._capture_picture and (known.is_current or known.error is not None):
+            self._capture_picture = False
+            if known.result is not None and known.result.image is not None:
+                path = capture_path(self.session, known.model, '.png')
+                self.captures.write(path, known.result.image, self.session)
+
+    def _tell_window(self) -> None:
+        """Title and scale, when they change."""
+        title = menus.window_title(self.desk())
+        if title != self._title:
+            self._title = title
+            self.window.set_title(title)
+        if self.session.window.scale != self._scale:
+            self._scale = self.session.window.scale
+            self.window.set_scale(self._scale)

@@ -1,0 +1,148 @@
+"""Words over the picture: progress, complaints, hints, the numbers of a pixel, the list of gestures."""
+
+from __future__ import annotations
+
+from imgui_bundle import ImVec2, imgui
+from imgui_bundle import icons_fontawesome_6 as icons
+
+from gui_utils import theme, widgets
+from render.result import RenderResult
+from render.session import Session, SideName
+from render.sheet import sheet_layout
+from viz.commands import Browse, CancelOpening, DismissError, OpenPath
+from viz.geometry import Placement, Rectangle
+from viz.hand import Hand
+from viz.view import Desk, SideView
+
+HINT = 'Drag the picture: the texture should move with it'
+HINT_WITHOUT_TRANSFORM = 'Drag the picture to walk through latents: this generator has no transform'
+PATIENCE_SECONDS = 0.15
+"""A picture that comes sooner is not announced."""
+
+
+def draw_progress_dot(desk: Desk) -> None:
+    """At the right end of the toolbar: that a newer picture is on its way."""
+    known, em = desk.side, imgui.get_font_size()
+    if known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS:
+        return
+    text = 'rendering…'
+    width = imgui.calc_text_size(text).x
+    imgui.same_line()
+    corner = imgui.get_cursor_screen_pos()
+    left = corner.x + imgui.get_content_region_avail().x - width - 0.8 * em
+    top = corner.y + imgui.get_style().frame_padding.y
+    canvas = imgui.get_window_draw_list()
+    canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.faded(theme.ACCENT_RGBA))
+    canvas.add_text(ImVec2(left, top), theme.faded(theme.MUTED_RGBA), text)
+
+
+def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
+    """A few words on a dark ground around a point of the screen."""
+    em, size = imgui.get_font_size(), imgui.calc_text_size(text)
+    low = ImVec2(x - size.x / 2 - 0.6 * em, y - size.y / 2 - 0.3 * em)
+    high = ImVec2(x + size.x / 2 + 0.6 * em, y + size.y / 2 + 0.3 * em)
+    canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND, 0.85)), 0.4 * em)
+    canvas.add_text(ImVec2(low.x + 0.6 * em, low.y + 0.3 * em), theme.faded(theme.TEXT_RGBA), text)
+
+
+def draw_side_label(name: SideName, pane: Rectangle, *, is_active: bool, known: SideView) -> None:
+    """Which side this is, and whether the panels edit it."""
+    em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
+    title = known.model.title if known.model else ''
+    draw_pill(f'{name.upper()}   {title}', pane.center[0], pane.top + 1.4 * em, canvas)
+    if is_active:
+        low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.top + 0.15 * em)
+        canvas.add_rect_filled(low, high, theme.faded(theme.ACCENT_RGBA))
+
+
+def draw_empty(session: Session, pane: Rectangle, desk: Desk) -> None:
+    """Where no picture is yet: what is going on, or what to do."""
+    em, task = imgui.get_font_size(), desk.view.opening
+    width = min(24 * em, pane.width - 2 * em)
+    imgui.set_cursor_screen_pos(ImVec2(pane.center[0] - width / 2, pane.center[1] - 3 * em))
+    imgui.push_id(f'empty {pane.left:.0f}')
+    if imgui.begin_child('empty', ImVec2(width, 8 * em)):
+        asked = desk.side.asked is not None
+        if task is not None or asked:
+            widgets.text(task.title if task else 'Rendering the first picture …')
+            if widgets.progress(
+                task.fraction if task else None, task.text if task else '', can_cancel=task is not None
+            ):
+                desk.ask(CancelOpening())
+        else:
+            widgets.heading('Drop a generator here')
+            widgets.text_muted('A StyleGAN3 or StyleGAN2 snapshot, a .safetensors, a session, or a PNG saved here.')
+            if widgets.button('Open a file …', icon=icons.ICON_FA_FOLDER_OPEN, primary=True):
+                desk.ask(Browse())
+            widgets.same_line()
+            if widgets.button('Bundled demo'):
+                desk.ask(OpenPath('demo:'))
+    imgui.end_child()
+    imgui.pop_id()
+
+
+def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: Hand) -> None:
+    """The complaint of the newest render, and the hint of the first run."""
+    em, known = imgui.get_font_size(), desk.side
+    complaint = desk.view.complaint or known.error
+    if complaint is not None:
+        imgui.set_cursor_screen_pos(ImVec2(whole.left + em, whole.top + 0.8 * em))
+        if imgui.begin_child('complaint', ImVec2(whole.width - 2 * em, 0.0), imgui.ChildFlags_.auto_resize_y):
+            canvas, corner = imgui.get_window_draw_list(), imgui.get_window_pos()
+            high = ImVec2(corner.x + imgui.get_window_width(), corner.y + imgui.get_window_height())
+            canvas.add_rect_filled(corner, high, theme.faded(theme.rgba(theme.POPUP)), imgui.get_style().frame_rounding)
+            if widgets.notice('bad', complaint, identity='complaint'):
+                desk.ask(DismissError())
+        imgui.end_child()
+    if known.result is not None and not session.window.hint_seen and not hand.has_moved:
+        movable = known.model is not None and known.model.why_not('transform') is None
+        text = HINT if movable else HINT_WITHOUT_TRANSFORM
+        draw_pill(
+            f'{icons.ICON_FA_HAND_POINTER}  {text}',
+            whole.center[0],
+            whole.bottom - 2.2 * em,
+            imgui.get_window_draw_list(),
+        )
+
+
+def draw_probe(result: RenderResult, placement: Placement) -> None:
+    """The numbers of the pixel below the mouse, in the lower left corner of the pane."""
+    if not imgui.is_item_hovered() or result.values is None:
+        return
+    mouse = imgui.get_mouse_pos()
+    place = placement.pixel_at(mouse.x, mouse.y)
+    if place is None:
+        return
+    em, canvas, pane = imgui.get_font_size(), imgui.get_window_draw_list(), placement.pane
+    text = probe_text(result, *place)
+    size = imgui.calc_text_size(text)
+    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.bottom - 1.4 * em, canvas)
+
+
+def probe_text(result: RenderResult, column: int, row: int) -> str:
+    """Place and values of one pixel of the picture: its own coordinates, and the image's."""
+    values, view, layer = result.values, result.request.view, result.layer
+    if values is None or not (0 <= row < values.shape[1] and 0 <= column < values.shape[2]):
+        return ''
+    if layer is not None and view.mode == 'sheet':
+        found = sheet_layout(view, layer.channels, layer.height, layer.width).locate(column, row)
+        if found is None:
+            return ''
+        channel, x, y = found
+        return f'{_place(result, x, y)}   channel {channel}: {values[0, row, column]:+.4g}'
+    numbers = [f'{value:+.4g}' for value in values[:, row, column]]
+    if layer is None:
+        names = 'RGB' if len(numbers) == 3 else ' ' * len(numbers)
+        shown = '  '.join(f'{name} {number}'.strip() for name, number in zip(names, numbers, strict=False))
+    else:
+        shown = '  '.join(f'#{index}: {number}' for index, number in zip(view.channels, numbers, strict=False))
+    return f'{_place(result, column, row)}   {shown}'
+
+
+def _place(result: RenderResult, x: int, y: int) -> str:
+    """Sample indices, and where that is in the image, in image widths."""
+    layer = result.layer
+    margin = layer.margin if layer else 0
+    width = layer.width if layer else result.image.shape[1] if result.image is not None else 1
+    across = max(width - 2 * margin, 1)
+    return f'{x}, {y}   ({(x - margin + 0.5) / across:.3f}, {(y - margin + 0.5) / across:.3f})'

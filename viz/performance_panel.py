@@ -1,0 +1,62 @@
+"""How fast, on what, and why not faster."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gui_utils import plots, widgets
+from gui_utils.plots import Series
+from render.session import PerformanceState
+from viz.editing import updated
+from viz.view import FRAME_TIMES, Desk
+
+PRECISIONS = {'network': "Network's", 'float32': 'float32'}
+FRAMES = np.arange(FRAME_TIMES, dtype=np.float32)
+
+
+def performance_panel(state: PerformanceState, desk: Desk) -> PerformanceState:
+    """Times, backends and memory; returns the state with the chosen precision."""
+    precision = widgets.segmented(
+        'Precision',
+        state.precision,
+        PRECISIONS,
+        default='network',
+        tooltip='float32: every layer in single precision, for comparison.',
+    )
+    widgets.property_table(summary_rows(desk))
+    _frame_plot(desk)
+    notes = desk.side.result.notes if desk.side.result else ()
+    with widgets.section('Operators', tooltip='Which implementation runs, and why.') as is_open:
+        if is_open:
+            widgets.property_table([split_note(note) for note in notes], name='operators')
+    return updated(state, precision=precision)
+
+
+def summary_rows(desk: Desk) -> list[tuple[str, str]]:
+    """Names and values of what was measured."""
+    view = desk.view
+    frame = desk.times.mean_frame()
+    return [
+        ('Device', view.device or 'not known yet'),
+        ('Render', f'{1000 * view.render_seconds:.1f} ms' if view.render_seconds else '–'),
+        ('Pictures', f'{view.renders_a_second:.1f} /s' if view.renders_a_second else '–'),
+        ('Window', f'{frame:.1f} ms a frame' if frame else '–'),
+        ('Memory', f'{view.memory_bytes / 2**20:,.0f} MiB' if view.memory_bytes else '–'),
+        ('Graphics', view.graphics or '–'),
+    ]
+
+
+def split_note(note: str) -> tuple[str, str]:
+    """'name: text' as a row of a table; a note without a name as text alone."""
+    name, colon, text = note.partition(': ')
+    return (name, text) if colon and ' ' not in name else ('', note)
+
+
+def _frame_plot(desk: Desk) -> None:
+    times = desk.times
+    series = (
+        Series('frame', np.roll(times.frames, -times.start), FRAMES),
+        Series('panels', np.roll(times.panels, -times.start), FRAMES),
+    )
+    top = float(max(20.0, 10 * np.ceil(times.frames.max() / 10)))
+    plots.line_plot('##frames', series, y_label='ms', x_limits=(0, FRAME_TIMES - 1), y_limits=(0.0, top), height=9.0)

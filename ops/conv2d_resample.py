@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ops.upfirdn2d import Padding, padding_for_down, padding_for_up, parse_padding, upfirdn2d
+from ops.upfirdn2d import Padding, Sides, add_padding, padding_for_down, padding_for_up, parse_padding, upfirdn2d
 
 
 def conv2d_resample(
@@ -27,43 +27,43 @@ def conv2d_resample(
 
     The three steps are linear and shift-invariant, so they are reordered to convolve where there are fewest samples.
     """
-    kernel_height, kernel_width = w.shape[2:]
     around = parse_padding(padding)
     if up > 1:
-        around = _add(around, padding_for_up(f, (up, up)))
+        around = add_padding(around, padding_for_up(f, (up, up)))
     if down > 1:
-        around = _add(around, padding_for_down(f, (down, down)))
+        around = add_padding(around, padding_for_down(f, (down, down)))
     if not flip_weight:
         w = w.flip([2, 3])
+    pointwise = w.shape[2] == w.shape[3] == 1
 
-    if up == 1 and down == 1:
-        return _convolve(x, w, around, groups=groups)
-    pointwise = kernel_height == 1 and kernel_width == 1
-    if up == 1:
+    if up > 1:
         if pointwise:
-            x = upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter)
-            return _convolve(x, w, groups=groups)
+            x = upfirdn2d(_convolve(x, w, groups=groups), f, up=up, padding=around, flip_filter=flip_filter, gain=up**2)
+        else:
+            x = _zero_insert_and_convolve(x, w, up=up, groups=groups)
+            x = upfirdn2d(x, f, padding=_rest(around, w, up), flip_filter=flip_filter, gain=up**2)
+        return x if down == 1 else upfirdn2d(x, f, down=down, flip_filter=flip_filter)
+    if down > 1 and pointwise:
+        x = upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter)
+        return _convolve(x, w, groups=groups)
+    if down > 1:
         x = upfirdn2d(x, f, padding=around, flip_filter=flip_filter)
         return _convolve(x, w, stride=down, groups=groups)
-
-    x = _zero_insert_and_convolve(x, w, up=up, groups=groups)
-    left, right, top, bottom = around  # of the valid convolution; the full one is already wider
-    rest = (left + 1 - kernel_width, right + up - kernel_width, top + 1 - kernel_height, bottom + up - kernel_height)
-    x = upfirdn2d(x, f, padding=rest, flip_filter=flip_filter, gain=up**2)
-    return x if down == 1 else upfirdn2d(x, f, down=down, flip_filter=flip_filter)
+    return _convolve(x, w, around, groups=groups)
 
 
-def _add(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
-
-
-def _convolve(
-    x: Tensor, w: Tensor, padding: tuple[int, int, int, int] = (0, 0, 0, 0), *, stride: int = 1, groups: int = 1
-) -> Tensor:
+def _convolve(x: Tensor, w: Tensor, padding: Sides = (0, 0, 0, 0), *, stride: int = 1, groups: int = 1) -> Tensor:
     left, right, top, bottom = padding
     if left == right >= 0 and top == bottom >= 0:
         return torch.conv2d(x, w, stride=stride, padding=(top, left), groups=groups)
     return torch.conv2d(F.pad(x, padding), w, stride=stride, groups=groups)
+
+
+def _rest(padding: Sides, w: Tensor, up: int) -> Sides:
+    """Padding still missing behind `_zero_insert_and_convolve`, which has gone beyond the signal by itself."""
+    left, right, top, bottom = padding
+    height, width = w.shape[2:]
+    return left + 1 - width, right + up - width, top + 1 - height, bottom + up - height
 
 
 def _zero_insert_and_convolve(x: Tensor, w: Tensor, *, up: int, groups: int) -> Tensor:

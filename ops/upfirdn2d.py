@@ -17,6 +17,8 @@ Factor = int | Sequence[int]
 """One number for both axes, or (x, y)."""
 Padding = int | Sequence[int]
 """One number, or (x, y), or (left, right, top, bottom); negative = crop."""
+Sides = tuple[int, int, int, int]
+"""Padding as left, right, top, bottom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class FirSpec:
     """(x, y)."""
     down: tuple[int, int]
     """(x, y)."""
-    padding: tuple[int, int, int, int]
+    padding: Sides
     """Left, right, top, bottom, in samples of the upsampled signal."""
     flip_filter: bool
     gain: float
@@ -44,7 +46,7 @@ def parse_factor(factor: Factor) -> tuple[int, int]:
     return x, y
 
 
-def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
+def parse_padding(padding: Padding) -> Sides:
     """Padding as (left, right, top, bottom)."""
     if isinstance(padding, int):
         return padding, padding, padding, padding
@@ -134,7 +136,7 @@ def upsample2d(
     Zero insertion divides the mean by the number of new samples, so the filter gets that as gain.
     """
     up_x, up_y = parse_factor(up)
-    around = _add(parse_padding(padding), padding_for_up(f, (up_x, up_y)))
+    around = add_padding(parse_padding(padding), padding_for_up(f, (up_x, up_y)))
     return upfirdn2d(x, f, up=(up_x, up_y), padding=around, flip_filter=flip_filter, gain=gain * up_x * up_y)
 
 
@@ -149,27 +151,28 @@ def downsample2d(
 ) -> Tensor:
     """Signal with every `down`-th of the samples, over the same extent; arguments as `upfirdn2d`."""
     factors = parse_factor(down)
-    around = _add(parse_padding(padding), padding_for_down(f, factors))
+    around = add_padding(parse_padding(padding), padding_for_down(f, factors))
     return upfirdn2d(x, f, down=factors, padding=around, flip_filter=flip_filter, gain=gain)
 
 
-def padding_for_up(f: Tensor | None, up: tuple[int, int]) -> tuple[int, int, int, int]:
+def padding_for_up(f: Tensor | None, up: tuple[int, int]) -> Sides:
     """Padding that makes upsampling by `up` = (x, y) with `f` return exactly `up` times the size, centred."""
     width, height = filter_size(f)
     return (width + up[0] - 1) // 2, (width - up[0]) // 2, (height + up[1] - 1) // 2, (height - up[1]) // 2
 
 
-def padding_for_down(f: Tensor | None, down: tuple[int, int]) -> tuple[int, int, int, int]:
+def padding_for_down(f: Tensor | None, down: tuple[int, int]) -> Sides:
     """Padding that makes downsampling by `down` = (x, y) with `f` return the size divided by `down`, centred."""
     width, height = filter_size(f)
     return (width - down[0] + 1) // 2, (width - down[0]) // 2, (height - down[1] + 1) // 2, (height - down[1]) // 2
 
 
-def _add(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def add_padding(a: Sides, b: Sides) -> Sides:
+    """Sum of two paddings, side by side."""
     return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
 
 
-def _insert_zeros_and_pad(x: Tensor, up: tuple[int, int], padding: tuple[int, int, int, int]) -> Tensor:
+def _insert_zeros_and_pad(x: Tensor, up: tuple[int, int], padding: Sides) -> Tensor:
     """`up - 1` zeros after every sample, also after the last; then `padding` samples more (or fewer) on each side."""
     batch, channels, height, width = x.shape
     if up != (1, 1):

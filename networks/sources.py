@@ -14,7 +14,7 @@ from networks.checkpoint import load_generator
 from networks.files.mapped import Progress
 
 DEMO_FOLDER = Path(__file__).parent / 'demo'
-DEFAULT_DEMO = 'ground'
+DEFAULT_DEMO = 'ground-64'
 
 _FUNCTION = re.compile(r'[A-Za-z_]\w+(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*')
 _DEMO_NAME = re.compile(r'[A-Za-z0-9_-]{1,64}')

@@ -17,6 +17,12 @@ _MOST_TAPS = 1024
 """Of one filter; the published ones have at most 24."""
 _TOP_LEVEL = ('z_dim', 'c_dim', 'w_dim', 'img_resolution', 'img_channels', 'mapping_kwargs')
 _MOST_NAMED = 3
+_NUMBERS_PER_NUMBER = 8
+_SPARE_NUMBERS = 1 << 22
+"""While a network is made, for every number it keeps a few are passed by, and filters need a little more."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Tensor name -> shape."""
 
 
 class _Allowance(TorchFunctionMode):
@@ -57,15 +63,26 @@ def build_checked(family: str, config: Mapping[str, object], tensors: Mapping[st
 
     Raises BadFile when the options do not fit together, or when names or shapes of tensors differ.
     """
-    held = sum(tensor.numel() for tensor in tensors.values())
+    module = _built(family, config, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    module.load_state_dict(dict(tensors), strict=True)
+    return module.eval().requires_grad_(False)
+
+
+def check_shapes(family: str, config: Mapping[str, object], shapes: Shapes) -> None:
+    """Raise BadFile when `shapes` (by tensor name) are not those of the network that `config` describes."""
+    _built(family, config, shapes)
+
+
+def _built(family: str, config: Mapping[str, object], shapes: Shapes) -> nn.Module:
+    """The network that `config` describes, its tensors zero, if they have the `shapes`."""
+    held = sum(math.prod(shape) for shape in shapes.values())
     try:
-        with _Allowance(8 * held + (1 << 22)):
+        with _Allowance(_NUMBERS_PER_NUMBER * held + _SPARE_NUMBERS):
             module = _construct(family, config)
     except (ValueError, ArithmeticError, RuntimeError) as error:
         raise BadFile('bad-config', f'The file has options that do not fit together: {error}') from error
-    _compare(module.state_dict(), tensors)
-    module.load_state_dict(dict(tensors), strict=True)
-    return module.eval().requires_grad_(False)
+    _compare({name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}, shapes)
+    return module
 
 
 def _construct(family: str, config: Mapping[str, object]) -> nn.Module:
@@ -90,14 +107,14 @@ def _check_taps(keywords: Mapping[str, Any]) -> None:
         raise BadFile('bad-config', f'The file asks for filters of {longest} taps; the limit is {_MOST_TAPS}.')
 
 
-def _compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _compare(expected: Shapes, found: Shapes) -> None:
     """Raise BadFile naming the first tensors that differ."""
     differences = [f'{shown(name)} is missing' for name in expected if name not in found]
     differences += [f'{shown(name)} is unexpected' for name in found if name not in expected]
     differences += [
-        f'{shown(name)} is {_shape(found[name])} instead of {_shape(tensor)}'
-        for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
+        f'{shown(name)} is {_text(found[name])} instead of {_text(shape)}'
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
     ]
     if not differences:
         return
@@ -106,5 +123,5 @@ def _compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Non
     raise BadFile('wrong-tensors', f'The file does not match its options: {first}{more}.')
 
 
-def _shape(tensor: Tensor) -> str:
-    return '×'.join(map(str, tensor.shape)) or 'a single number'
+def _text(shape: tuple[int, ...]) -> str:
+    return '×'.join(map(str, shape)) or 'a single number'

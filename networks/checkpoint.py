@@ -13,7 +13,7 @@ from torch import Tensor
 from networks.adapters.base import Inspectable
 from networks.adapters.wrap import wrap
 from networks.bad_file import BadFile, shown
-from networks.build import build_checked
+from networks.build import build_checked, check_shapes
 from networks.files.config_schema import check_config
 from networks.files.families import family_of
 from networks.files.limits import damaged
@@ -195,7 +195,12 @@ def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> 
     config = check_config(family, options)
     if family_of(entry.name for entry in header.entries) != family:
         raise BadFile('wrong-family', f'The file says {shown(family)}, but its tensors are of another kind.')
-    tensors = read_tensors(data, header, lambda done: report(done, 'Reading the weights'))
+    try:
+        tensors = read_tensors(data, header, lambda done: report(done, 'Reading the weights'))
+    except BadFile as error:
+        if error.code == 'checksum':  # changed by another program: tensors that do not fit say more
+            check_shapes(family, config, {entry.name: entry.shape for entry in header.entries})
+        raise
     return Checkpoint(
         family=family,
         config=MappingProxyType(config),
@@ -252,7 +257,7 @@ def _check_target(target: Path) -> None:
     if target.suffix != '.safetensors':
         raise BadFile('bad-target', f'{shown(target.name)}: the converted model must be called something.safetensors.')
     if not target.parent.is_dir():
-        raise BadFile('bad-target', f'There is no folder {shown(target.parent)}; make it first.')
+        raise BadFile('bad-target', f'There is no folder {shown(target.parent, limit=120)}; make it first.')
     if not target.exists():
         return
     if not target.is_file():

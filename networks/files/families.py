@@ -45,11 +45,13 @@ def stated_options(network: Persistent, family: Family, extractor: Extractor) ->
     """
     options = _told(network, family, extractor)
     found = _attribute_options(network, family, extractor)
-    if family == 'stylegan2' and _is_older_form(network):
-        found = {'conv_clamp': None, 'num_fp16_res': 0, **found}  # the defaults of StyleGAN2-ADA
-        mapping = options.get('mapping_kwargs', {})
-        if isinstance(mapping, dict):
-            options['mapping_kwargs'] = {'w_avg_beta': 0.995, **mapping}
+    mapping = _picked(extractor.attributes(network, 'mapping'), ('num_layers', 'w_avg_beta'))
+    if family == 'stylegan2' and _is_older_form(network):  # the defaults of StyleGAN2-ADA
+        found = {'conv_clamp': None, 'num_fp16_res': 0, **found}
+        mapping = {'w_avg_beta': 0.995, **mapping}
+    told = options.get('mapping_kwargs', {})
+    if mapping and isinstance(told, dict):
+        options['mapping_kwargs'] = {**mapping, **told}
     for name, value in found.items():
         options.setdefault(name, value)
     return options

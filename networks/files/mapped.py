@@ -29,11 +29,11 @@ def mapped_file(path: Path) -> Iterator[memoryview]:
     try:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
-        raise unreadable(error) from None
+        raise unreadable(error, path) from None
     try:
         view = _map(descriptor)
     except OSError as error:
-        raise unreadable(error) from None
+        raise unreadable(error, path) from None
     finally:
         os.close(descriptor)
     try:
@@ -57,12 +57,12 @@ def _map(descriptor: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
 
 
-def unreadable(error: OSError | ValueError) -> BadFile:
-    """The BadFile for an error of the operating system while opening a file."""
+def unreadable(error: OSError | ValueError, path: Path) -> BadFile:
+    """The BadFile for an error of the operating system while opening the file at `path`."""
     number = getattr(error, 'errno', None)
     if number in (errno.ENOENT, errno.ENOTDIR):
         return BadFile('missing', 'The file does not exist; check the path.')
-    if number in (errno.EISDIR,):
+    if number == errno.EISDIR or (number == errno.EACCES and path.is_dir()):  # the latter on Windows
         return BadFile('folder', 'The file is a folder; open a model in it.')
     if number in (errno.EACCES, errno.EPERM):
         return BadFile('no-access', 'The file may not be read by this user; change its permissions.')

@@ -105,7 +105,10 @@ def read_tensors(data: memoryview, header: Header, on_advance: Advance | None = 
         tensors[entry.name] = tensor != 0 if dtype is torch.bool else tensor.view(dtype)
     stored = header.metadata.get(_CRC)
     if stored is not None and stored != str(_header_crc(header.entries, header.metadata, crc)):
-        raise damaged('its checksum does not match')
+        raise BadFile(
+            'checksum',
+            'The file was damaged or changed after it was written (its checksum does not match); copy it again.',
+        )
     return tensors
 
 

@@ -23,6 +23,7 @@ Supports = Callable[[Tensor, Any], str | None]
 """Of the first tensor and the operator's spec: None = can run it; else the reason why not, without shapes in it."""
 
 _MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda'))
+_OPERATORS = ('ops.bias_act', 'ops.filtered_lrelu', 'ops.modulated_conv2d', 'ops.upfirdn2d')
 _MAX_REASONS = 256
 """Bound of the memory of reasons, should a backend invent new ones for ever."""
 
@@ -131,6 +132,8 @@ def needs_gradient(*tensors: Tensor | None) -> bool:
 
 def report() -> dict[str, str]:
     """For each operator who runs it and why: 'cpu', or 'reference: cpu declined (needs gradients)'."""
+    for module in _OPERATORS:  # nobody may have called one yet
+        importlib.import_module(module)
     if not _registry.loaded:
         _load()
     return {op: _describe(op) for op in sorted(_registry.implementations)}

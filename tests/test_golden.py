@@ -157,6 +157,12 @@ def test_json_is_one_document_on_standard_output(tmp_path, capsys):
     assert captured.err == '1 passed, 0 failed\n'
 
 
+def test_an_infinite_error_is_still_valid_json(tmp_path, capsys):
+    main([str(write(tmp_path, {'x': torch.tensor([1.0, math.inf])}, {})), '--json'])
+    document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert document['cases'][0]['error'] is None and not document['cases'][0]['passed']
+
+
 @pytest.mark.parametrize(
     ('content', 'words'), [(None, 'holds no manifest.json'), ('{', 'not readable JSON'), ('[]', 'no list of entries')]
 )

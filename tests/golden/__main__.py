@@ -5,11 +5,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 
 from ops.backend import use_backend
 from tests.golden.fixture import FixtureError
-from tests.golden.runner import run_folder
+from tests.golden.runner import Outcome, run_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     passed = sum(outcome.passed for outcome in outcomes)
     failed = len(outcomes) - passed
     if options.json:
-        print(json.dumps({'cases': [asdict(one) for one in outcomes], 'passed': passed, 'failed': failed}, indent=1))
+        print(json.dumps({'cases': [_plain(one) for one in outcomes], 'passed': passed, 'failed': failed}, indent=1))
     if not outcomes:
         print(f'no case matches {options.only!r}' if options.only else 'the manifest lists no case', file=sys.stderr)
     print(f'{passed} passed, {failed} failed', file=sys.stderr if options.json else sys.stdout)
     return 0 if passed and not failed else 1
+
+
+def _plain(outcome: Outcome) -> dict[str, object]:
+    """An outcome for JSON, which knows no infinity."""
+    values = asdict(outcome)
+    return {name: None if isinstance(one, float) and not isfinite(one) else one for name, one in values.items()}
 
 
 if __name__ == '__main__':

@@ -1,10 +1,12 @@
 """The dispatch: who runs, who declines, and what the user is told."""
 
 import logging
+import subprocess
 import sys
 import threading
 import timeit
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from ops.modulated_conv2d import modulated_conv2d
 from ops.upfirdn2d import upfirdn2d
 
 X = torch.zeros(1, 1, 4, 4)
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,15 @@ def test_a_version_without_the_module_says_so(registry, monkeypatch):
 def test_an_operator_nobody_registered_is_an_error(registry):
     with pytest.raises(LookupError, match="'sharpen' has no reference"):
         pick('sharpen', X, Spec())
+
+
+def test_the_report_lists_every_operator_before_any_was_called():
+    program = 'from ops.backend import report; print(sorted(report()), set(report().values()))'
+    output = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert "['bias_act', 'filtered_lrelu', 'modulated_conv2d', 'upfirdn2d']" in output
+    assert output.count('not used yet; can run on') >= 1
 
 
 @pytest.mark.parametrize(

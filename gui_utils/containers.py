@@ -50,9 +50,9 @@ def _draw_header(title: str, note: str, *, is_open: bool) -> None:
     muted, canvas = theme.faded(theme.MUTED_RGBA), imgui.get_window_draw_list()
     canvas.add_line(ImVec2(low.x, low.y), ImVec2(high.x, low.y), theme.faded(theme.BORDER_RGBA))
     arrow = icons.ICON_FA_ANGLE_DOWN if is_open else icons.ICON_FA_ANGLE_RIGHT
-    canvas.add_text(ImVec2(left + (0.0 if is_open else 0.1 * em), top), muted, arrow)
+    canvas.add_text(ImVec2(left, top), muted, arrow)
     with theme.font(theme.BOLD):
-        canvas.add_text(ImVec2(left + 1.1 * em, top), theme.faded(theme.TEXT_RGBA), title)
+        canvas.add_text(ImVec2(left + 1.35 * em, top), theme.faded(theme.TEXT_RGBA), title)
     if note:
         canvas.add_text(ImVec2(high.x - imgui.calc_text_size(note).x - 0.5 * em, top), muted, note)
 
@@ -87,8 +87,10 @@ def child(name: str, *, width: float = 0.0, height: float = 0.0, border: bool = 
 
 @contextlib.contextmanager
 def popup(name: str) -> Iterator[bool]:
-    """What `imgui.open_popup(name)` opens; the value says whether it is open, and only then should it be filled."""
+    """What `imgui.open_popup(name)` opens and Escape closes; the value says whether it is open: only then fill it."""
     shows = imgui.begin_popup(name)
+    if shows and imgui.is_key_pressed(imgui.Key.escape):
+        imgui.close_current_popup()
     try:
         yield shows
     finally:

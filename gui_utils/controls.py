@@ -279,7 +279,7 @@ def _lit_button(label: str, width: float, *, is_lit: bool) -> bool:
 
 
 def _with_icon(label: str, icon: str) -> str:
-    return f'{icon}  {label}' if icon else label
+    return f'{icon} {label}' if icon else label
 
 
 def _begin_combo(identity: str, shown: str) -> bool:
@@ -290,6 +290,8 @@ def _begin_combo(identity: str, shown: str) -> bool:
         em = imgui.get_font_size()
         place = ImVec2(corner.x + width - 1.3 * em, corner.y + imgui.get_style().frame_padding.y)
         imgui.get_window_draw_list().add_text(place, theme.faded(theme.MUTED_RGBA), icons.ICON_FA_ANGLE_DOWN)
+    elif imgui.is_key_pressed(imgui.Key.escape):
+        imgui.close_current_popup()
     return is_open
 
 

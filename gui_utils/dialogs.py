@@ -17,7 +17,7 @@ from imgui_bundle import icons_fontawesome_6 as icons
 from imgui_bundle import portable_file_dialogs as system_dialogs
 
 from gui_utils.controls import button
-from gui_utils.rows import begin_row, explain
+from gui_utils.rows import bare_icon, begin_row, explain
 
 Kind = Literal['open', 'save', 'folder']
 
@@ -120,7 +120,7 @@ def path_input(
     entered, typed = imgui.input_text_with_hint(identity, hint, value, imgui.InputTextFlags_.enter_returns_true)
     explain(tooltip or value)
     imgui.same_line(0.0, 0.25 * em)
-    if imgui.button(f'{icons.ICON_FA_FOLDER_OPEN}##Browse {label}', ImVec2(side, 0.0)):
+    if bare_icon(icons.ICON_FA_FOLDER_OPEN, f'Browse {label}', width=side, framed=True):
         dialog.open(label, label.split('##', 1)[0], kind=kind, start=value, types=types)
     explain('Browse…')
     chosen = dialog.take(label)
@@ -172,7 +172,7 @@ class _Browser:
 
     def _draw_inside(self) -> tuple[bool, str]:
         em = imgui.get_font_size()
-        if imgui.button(f'{icons.ICON_FA_ARROW_UP}##Up'):
+        if bare_icon(icons.ICON_FA_ARROW_UP, 'Up', width=imgui.get_frame_height(), framed=True):
             self._enter(self._folder.parent)
         imgui.same_line()
         imgui.set_next_item_width(-1.0)
@@ -196,7 +196,7 @@ class _Browser:
         if imgui.begin_child('##entries', ImVec2(0.0, height), imgui.ChildFlags_.borders):
             for entry in self._list():
                 icon = icons.ICON_FA_FOLDER if entry.is_dir() else icons.ICON_FA_FILE
-                clicked, _ = imgui.selectable(f'{icon}  {entry.name}', entry.name == self._name)
+                clicked, _ = imgui.selectable(f'{icon} {entry.name}', entry.name == self._name)
                 if clicked and entry.is_dir():
                     self._enter(entry)
                     break

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -248,7 +249,7 @@ class GlfwWindow(Window):
     def gl_info(self) -> dict[str, str]:
         names = {'vendor': GL.GL_VENDOR, 'renderer': GL.GL_RENDERER, 'version': GL.GL_VERSION}
         info = {key: (GL.glGetString(name) or b'unknown').decode(errors='replace') for key, name in names.items()}
-        return info | {'platform': 'headless (EGL)' if self._headless else 'screen'}
+        return info | {'platform': 'headless' if self._headless else 'screen'}
 
     def close(self) -> None:
         with self._alive:
@@ -269,7 +270,9 @@ def _create_window(
     listen: Any = glfw.set_error_callback  # its annotations say str where bytes arrive, and forget None
     undo.callback(listen, None)
     listen(lambda code, text: complaints.append(f'{text.decode(errors="replace")} [{code:#x}]'))
-    glfw.init_hint(glfw.PLATFORM, glfw.PLATFORM_NULL if headless else glfw.ANY_PLATFORM)
+    # macOS and Windows have no EGL, but always a desktop: there, headless is a window that is never shown.
+    without_desktop = headless and sys.platform.startswith('linux')
+    glfw.init_hint(glfw.PLATFORM, glfw.PLATFORM_NULL if without_desktop else glfw.ANY_PLATFORM)
     if not glfw.init():
         raise no_display('; '.join(complaints), headless=headless)
     undo.callback(glfw.terminate)
@@ -278,7 +281,8 @@ def _create_window(
         glfw.CONTEXT_VERSION_MINOR: 3,
         glfw.OPENGL_FORWARD_COMPAT: True,
         glfw.OPENGL_PROFILE: glfw.OPENGL_CORE_PROFILE,
-        glfw.CONTEXT_CREATION_API: glfw.EGL_CONTEXT_API if headless else glfw.NATIVE_CONTEXT_API,
+        glfw.CONTEXT_CREATION_API: glfw.EGL_CONTEXT_API if without_desktop else glfw.NATIVE_CONTEXT_API,
+        glfw.VISIBLE: not headless,
         glfw.SCALE_TO_MONITOR: follow_monitor and not headless,
     }
     for name, value in hints.items():

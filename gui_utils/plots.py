@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,11 +67,11 @@ def line_plot(
     click, or other limits, return to them. None: as far as the data goes. `markers`: named vertical lines, named at the top edge.
     Values that are not finite leave gaps.
     """
-    key = f'{x_limits} {y_limits} {log_x} {log_y}'
-    with _plot(title, height, key=key, has_legend=len(series) > 1) as shows:
-        if not shows:
+    key = (x_limits, y_limits, log_x, log_y)
+    with _plot(title, height, key=key, has_legend=len(series) > 1) as condition:
+        if not condition:
             return None
-        _set_axes(x_label, y_label, x_limits, y_limits, log_x=log_x, log_y=log_y)
+        _set_axes(x_label, y_label, x_limits, y_limits, condition, log_x=log_x, log_y=log_y)
         scale = imgui.get_style().font_scale_dpi
         for place, entry in enumerate(series):
             spec = implot.Spec(line_color=_series_colour(entry, place), line_weight=entry.weight * scale)
@@ -97,10 +97,10 @@ def bars(
     `names`: under the bars; empty: their numbers.
     """
     count = max((len(entry.y) for entry in series), default=0)
-    with _plot(title, height, key=f'{count} {y_limits}', has_legend=len(series) > 1) as shows:
-        if not shows:
+    with _plot(title, height, key=(count, y_limits), has_legend=len(series) > 1) as condition:
+        if not condition:
             return None
-        _set_axes(x_label, y_label, (-0.6, max(count, 1) - 0.4), y_limits)
+        _set_axes(x_label, y_label, (-0.6, max(count, 1) - 0.4), y_limits, condition)
         if names:
             implot.setup_axis_ticks(implot.ImAxis_.x1, [float(place) for place in range(len(names))], list(names))
         width = 0.8 / max(len(series), 1)
@@ -142,11 +142,11 @@ def heatmap(
     width = max(imgui.get_content_region_avail().x - bar_width, 8 * em)
     width = min(width, (height * em - around[1]) * aspect + around[0])
     height = min(height, ((width - around[0]) / aspect + around[1]) / em)
-    with _plot(title, height, key=str(extent), width=width, flags=int(implot.Flags_.equal)) as shows:
-        if shows:
+    with _plot(title, height, key=extent, width=width, flags=int(implot.Flags_.equal)) as condition:
+        if condition:
             no_grid = int(implot.AxisFlags_.no_grid_lines)
             implot.setup_axes(x_label, y_label, no_grid, no_grid)
-            implot.setup_axes_limits(left, right, bottom, top, _limits_condition())
+            implot.setup_axes_limits(left, right, bottom, top, condition)
             texture = textures.show(
                 f'heatmap {title}',
                 values,
@@ -196,23 +196,27 @@ _COLOUR_POINTS = {
 
 @contextlib.contextmanager
 def _plot(
-    title: str, height: float, *, key: str, width: float = -1.0, flags: int = 0, has_legend: bool = False
-) -> Iterator[bool]:
-    """A plot whose zoom is forgotten when `key` changes; the value says whether it shows."""
+    title: str, height: float, *, key: Hashable, width: float = -1.0, flags: int = 0, has_legend: bool = False
+) -> Iterator[int]:
+    """A plot; the value is 0 if it does not show, else ImPlot's condition under which to set its limits.
+
+    They are set at first, when `key` changes, and at a double click; in between the user's zoom holds.
+    """
     shown_title = title.split('##', 1)[0]
     if shown_title:
         with theme.font(theme.BOLD):
             imgui.text_unformatted(shown_title)
     flags |= _FLAGS | (0 if has_legend else int(implot.Flags_.no_legend))
-    if not implot.begin_plot(f'##{title}##{key}', ImVec2(width, height * imgui.get_font_size()), flags):
-        yield False
+    condition = implot.Cond_.always if _is_new(title, key) or _is_double_clicked() else implot.Cond_.once
+    if not implot.begin_plot(f'##{title}', ImVec2(width, height * imgui.get_font_size()), flags):
+        yield 0
         return
     try:
         if has_legend:  # above the plot, where it covers no data
             implot.setup_legend(
                 implot.Location_.north_west, int(implot.LegendFlags_.outside | implot.LegendFlags_.horizontal)
             )
-        yield True
+        yield int(condition)
     finally:
         implot.end_plot()
 
@@ -222,6 +226,7 @@ def _set_axes(
     y_label: str,
     x_limits: Limits | None,
     y_limits: Limits | None,
+    condition: int,
     *,
     log_x: bool = False,
     log_y: bool = False,
@@ -232,15 +237,21 @@ def _set_axes(
         if is_log:
             implot.setup_axis_scale(axis, implot.Scale_.log10)
         if limits:
-            implot.setup_axis_limits(axis, *limits, _limits_condition())
+            implot.setup_axis_limits(axis, *limits, condition)
 
 
-def _limits_condition() -> int:
-    """Set limits once, or again when the plot about to be drawn is double-clicked."""
-    again = imgui.is_mouse_double_clicked(imgui.MouseButton_.left) and imgui.is_window_hovered(
-        imgui.HoveredFlags_.child_windows
-    )
-    return implot.Cond_.always if again else implot.Cond_.once
+def _is_new(title: str, key: Hashable) -> bool:
+    """Whether this plot was last drawn with another key; imgui's storage of the window remembers."""
+    storage, place, value = imgui.get_state_storage(), imgui.get_id(f'{title}##limits'), hash(key) & 0x7FFFFFFF
+    changed = storage.get_int(place, -1) != value
+    storage.set_int(place, value)
+    return changed
+
+
+def _is_double_clicked() -> bool:
+    """Whether some plot of this window is: the others then return to their limits too."""
+    clicked = imgui.is_mouse_double_clicked(imgui.MouseButton_.left)
+    return clicked and imgui.is_window_hovered(imgui.HoveredFlags_.child_windows)
 
 
 def _series_colour(entry: Series, place: int) -> ImVec4:

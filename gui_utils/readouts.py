@@ -10,7 +10,7 @@ from imgui_bundle import ImVec2, imgui
 from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import theme
-from gui_utils.rows import explain
+from gui_utils.rows import bare_icon, explain
 
 Level = Literal['info', 'good', 'warning', 'bad']
 
@@ -76,7 +76,7 @@ def progress(fraction: float | None, words: str, *, can_cancel: bool = True) -> 
     if not can_cancel:
         return False
     imgui.same_line(0.0, 0.25 * em)
-    clicked = imgui.button(f'{icons.ICON_FA_XMARK}##cancel {words.split(" ", 1)[0]}', ImVec2(height, height))
+    clicked = bare_icon(icons.ICON_FA_XMARK, f'cancel {words.split(" ", 1)[0]}', width=height, framed=True)
     explain('Cancel')
     return clicked
 
@@ -100,9 +100,7 @@ def notice(level: Level, words: str, *, can_dismiss: bool = True, identity: str 
     dismissed = False
     if can_dismiss:
         imgui.set_cursor_screen_pos(ImVec2(corner.x + width - cross, corner.y + 0.25 * padding.y))
-        imgui.push_style_color(imgui.Col_.button, 0)
-        dismissed = imgui.button(f'{icons.ICON_FA_XMARK}##dismiss {identity or words}', ImVec2(cross, 0.0))
-        imgui.pop_style_color()
+        dismissed = bare_icon(icons.ICON_FA_XMARK, f'dismiss {identity or words}', width=cross)
     imgui.set_cursor_screen_pos(corner)
     imgui.dummy(ImVec2(width, height))
     imgui.end_group()

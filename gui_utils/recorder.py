@@ -141,4 +141,4 @@ def visible_label(label: str) -> str:
     """What a user would call it: 'Save' for '<icon>  Save##2', 'Rotate' for '##Rotate'."""
     shown, _, hidden = label.partition('##')
     words = ''.join(letter for letter in shown if not '\ue000' <= letter <= '\uf8ff').strip()
-    return words or hidden.lstrip('#').split('##', 1)[0] or label
+    return words or hidden.lstrip('#') or label

@@ -69,14 +69,22 @@ def end_row(label: str, value: Value, default: Value | None, tooltip: str = '') 
 
 def reset_arrow(label: str) -> bool:
     """A small arrow; True when clicked."""
-    imgui.push_style_color(imgui.Col_.button, 0)
-    imgui.push_style_color(imgui.Col_.text, theme.MUTED_RGBA)
-    imgui.push_style_var(imgui.StyleVar_.frame_padding, ImVec2(0.0, imgui.get_style().frame_padding.y))
-    clicked = imgui.button(f'{_RESET}##reset {label}', ImVec2(RESET_EM * 0.85 * imgui.get_font_size(), 0.0))
-    imgui.pop_style_var()
-    imgui.pop_style_color(2)
-    if imgui.is_item_hovered(_FOR_TOOLTIP):
+    clicked = bare_icon(_RESET, f'reset {label}', width=RESET_EM * 0.85 * imgui.get_font_size())
+    if imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip):
         show_tooltip('Back to the default value.')
+    return clicked
+
+
+def bare_icon(icon: str, identity: str, *, width: float, framed: bool = False) -> bool:
+    """An icon to click, in the middle of `width` pixels, with or without a ground; True when clicked."""
+    imgui.push_style_var(imgui.StyleVar_.frame_padding, ImVec2(0.0, imgui.get_style().frame_padding.y))
+    if not framed:
+        imgui.push_style_color(imgui.Col_.button, 0)
+        imgui.push_style_color(imgui.Col_.text, theme.MUTED_RGBA)
+    clicked = imgui.button(f'{icon}##{identity}', ImVec2(width, 0.0))
+    if not framed:
+        imgui.pop_style_color(2)
+    imgui.pop_style_var()
     return clicked
 
 

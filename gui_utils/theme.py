@@ -90,7 +90,7 @@ def load_fonts() -> None:
         icons = imgui.ImFontConfig()
         icons.merge_mode = True
         icons.extra_size_scale = 0.86  # the icons are drawn larger than letters of the same size
-        icons.glyph_offset = ImVec2(0.0, 0.0)
+        icons.glyph_min_advance_x = 1.15 * TEXT_PIXELS  # all as wide, so that what follows them lines up
         fonts.add_font_from_file_ttf(str(folder / 'Font_Awesome_6_Free-Solid-900.otf'), TEXT_PIXELS, icons)
 
 
@@ -192,7 +192,7 @@ def _apply_colours(style: imgui.Style) -> None:
 
 def _apply_plot_style(style: implot.Style, scale: float) -> None:
     pixels = {
-        'plot_padding': (2, 5), 'label_padding': (5, 4), 'legend_padding': (0, 3), 'legend_inner_padding': (0, 1),
+        'plot_padding': (2, 5), 'label_padding': (5, 4), 'legend_padding': (0, 3), 'legend_inner_padding': (4, 1),
         'legend_spacing': (10, 1), 'mouse_pos_padding': (8, 6), 'annotation_padding': (3, 2),
         'major_tick_len': (5, 5), 'minor_tick_len': (0, 0), 'plot_min_size': (120, 80),
     }  # fmt: skip

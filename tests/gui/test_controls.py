@@ -128,6 +128,16 @@ def test_one_of_several_is_chosen(tester: PanelTester) -> None:
     assert tester.click(panel, DEFAULT, 'Sinc').kind == 'sinc'
 
 
+def test_escape_closes_a_list_and_chooses_nothing(tester: PanelTester) -> None:
+    def gesture() -> None:
+        tester.press_item('Noise')
+        assert [label for label in tester.labels() if label.endswith('/constant')]
+        tester.press_keys(imgui.Key.escape)
+
+    assert tester._with(panel, DEFAULT, (), gesture) == DEFAULT
+    assert not [label for label in tester.labels() if label.endswith('/constant')]
+
+
 def test_the_search_leaves_only_what_fits(tester: PanelTester) -> None:
     def gesture_panel(state: State) -> State:
         return panel(state)

@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
         'run': [['visualizer.py', *(rest or ['window', '--fallback-folder', 'out'])]],
         'train': [['train.py', *rest]],
         'lint': lint_steps(),
-        'test': [['-m', 'pytest', *rest]],
-        'check': [*lint_steps(), ['-m', 'pytest', *rest]],
+        'test': [test_step(rest)],
+        'check': [*lint_steps(), test_step(rest)],
     }[command]
     return next((code for code in (call(step) for step in steps) if code), 0)
 
@@ -56,6 +56,11 @@ def lint_steps() -> list[list[str]]:
         ['-m', 'ruff', 'check', '--quiet', *files],
         ['-m', 'basedpyright', '--pythonpath', str(PYTHON), '--level', 'error'],
     ]
+
+
+def test_step(arguments: list[str]) -> list[str]:
+    """The tests, on all cores unless the caller says otherwise."""
+    return ['-m', 'pytest', *([] if '-n' in arguments else ['-n', 'auto']), *arguments]
 
 
 def set_up(requirements: str) -> str | None:

@@ -23,6 +23,8 @@ from networks.files.snapshot import read_snapshot
 from networks.files.sniff import foreign_file, looks_like_safetensors
 
 FORMAT = 'aliasscope'
+TRAINING_STATE_FORMAT = 'aliasscope-training-state'
+"""What the trainer continues from; told apart only to say so."""
 VERSION = '1'
 CREATED_BY = 'AliasScope 0.1.0'
 _HEAD_BYTES = 512
@@ -177,6 +179,11 @@ def _read_official(data: memoryview, source: str, sha256: str, network: str, rep
 def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> Checkpoint:
     header = read_header(data)
     metadata = header.metadata
+    if metadata.get('format') == TRAINING_STATE_FORMAT:
+        raise BadFile(
+            'training-state',
+            'The file is the state of a training run, not a model; open the folder of the run or one of its snapshots.',
+        )
     if metadata.get('format') != FORMAT:
         raise BadFile(
             'foreign-safetensors',

@@ -158,6 +158,7 @@ def test_a_network_far_larger_than_its_file_is_refused_before_it_is_allocated() 
     [
         ('format', 'other', 'foreign-safetensors'),
         ('format', None, 'foreign-safetensors'),
+        ('format', 'aliasscope-training-state', 'training-state'),
         ('version', '2', 'version'),
         ('version', None, 'version'),
         ('family', 'stylegan2', 'bad-config'),

@@ -20,7 +20,7 @@ DATA = Path(__file__).parent / 'golden' / 'data'
 COMPLETE = Path(__file__).parents[2] / 'shared' / 'golden' / 'official'
 KINDS = sorted({entry['kind'] for entry in json.loads((DATA / 'manifest.json').read_text())['entries']})
 MAKE = (
-    "python -m tests.golden.subset ../shared/golden/official tests/golden/data --max-bytes 1190000 --skip 'formula_*' "
+    "python -m tests.golden.subset ../shared/golden/official tests/golden/data --max-bytes 1500000 --skip 'formula_*' "
     "--favour 'sg?.Generator' --favour sg3.SynthesisLayer --favour sg2.Discriminator"
 )
 """How the stored goldens were chosen."""

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from gui_utils.texture import TexturePool
 from gui_utils.window import GraphicsLost, NoDisplay, Window, open_window
 from render.png_session import save_png, shared_text
 from render.session import Session
-from render.session_file import BadFile, recover_session, save_session
+from render.session_file import BadFile, load_session, recover_session, save_session
 from render.worker import RenderWorker, make_renderer
 from viz import files
 from viz.application import App
-from viz.opening import plans_of_session
+from viz.opening import Plan, plans_of_session
 
 LOG = logging.getLogger(__name__)
 DEMO = 'demo:'
@@ -66,10 +66,9 @@ def run_window(
     with window:
         try:
             start = _Start(path, session, folder if remember else None)
-            return _run(window, worker, start, screenshot, frames if headless or frames else None)
+            return _run(window, worker, start, screenshot, frames or (1 if headless else None))
         except GraphicsLost as error:
-            print(error, file=sys.stderr)
-            return 1
+            return _fail(str(error))
         finally:
             waker.window = None
             worker.close()
@@ -123,7 +122,7 @@ def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: Tex
     for remark in remarks:
         app.say(remark, 'warning')
     if start.session is not None:
-        app.open(str(start.session))
+        _open_session(app, start.session, start.path)
     elif start.path is not None:
         app.open(start.path, allow_code=True)
     elif start.restores and last.a.model is not None:
@@ -131,6 +130,22 @@ def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: Tex
     else:
         app.open(DEMO)
     return app
+
+
+def _open_session(app: App, file: Path, path: str | None) -> None:
+    """Open a session, with another generator than its own if `path` names one."""
+    if path is None:
+        app.open(str(file))
+        return
+    try:
+        target, remarks = load_session(file)
+    except BadFile as error:
+        app.complain(str(error))
+        return
+    for remark in remarks:
+        app.say(remark, 'warning')
+    network = target.a.model.network if target.a.model else 'G_ema'
+    app.begin((Plan(path, 'a', network, replace(target, a=replace(target.a, model=None), b=None), allow_code=True),))
 
 
 def _loop(app: App, folder: Path | None) -> None:

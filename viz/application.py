@@ -55,10 +55,18 @@ FRONT_TITLES = ('Latent', 'Transform', 'Layers', 'Spectrum', 'Picture')
 class App:
     """The window's content. The window, the worker and the textures belong to whoever made it."""
 
-    def __init__(self, window: Window, worker: RenderWorker, session: Session, textures: Textures) -> None:
+    def __init__(
+        self,
+        window: Window,
+        worker: RenderWorker,
+        session: Session,
+        textures: Textures,
+        *,
+        dialog: FileDialog | None = None,
+    ) -> None:
         self.window, self.worker, self.session, self.textures = window, worker, session, textures
         self.view = View(graphics=window.gl_info().get('renderer', ''))
-        self.dialog = FileDialog()
+        self.dialog = dialog or FileDialog()
         self.opening, self.captures = Opening(worker), Captures(worker)
         self.quit = False
         self._hand, self._times, self._memory = Hand(), FrameTimes(), Computed()

@@ -83,7 +83,8 @@ def _choose_response(state: FilterState, model: GeneratorInfo | None) -> FilterS
         'Plotted', current, options, tooltip='The layer whose filter is plotted; it follows the layer list.'
     )
     direction = widgets.segmented('of which', state.response_direction, PLOTTED)
-    return updated(state, response_layer=chosen, response_direction=direction)
+    state = state if chosen == current else updated(state, response_layer=chosen)
+    return updated(state, response_direction=direction)
 
 
 def _response(state: FilterState, model: GeneratorInfo | None, curves: tuple[FilterCurve, ...]) -> None:

@@ -17,7 +17,7 @@ CELL_EM = 4.0
 """On the screen, between two seeds of the map."""
 MAP_HEIGHTS_EM = (7.0, 22.0)
 OWN_ROWS = 5
-SEARCH_CLASSES_FROM = 20
+TYPE_CLASSES_FROM = 20
 
 
 def latent_panel(state: LatentState, model: GeneratorInfo | None, *, rows_below: float = 0.0) -> LatentState:
@@ -70,12 +70,12 @@ def _class_row(state: LatentState, model: GeneratorInfo | None) -> LatentState:
     if count == 0:
         widgets.combo('Class', 0, {0: 'None'})
         return state
-    chosen = state.class_index or 0
-    if count < SEARCH_CLASSES_FROM:
-        return updated(state, class_index=widgets.combo('Class', chosen, range(count)))
-    return updated(
-        state, class_index=widgets.int_input('Class', chosen, low=0, high=count - 1, tooltip=f'0 to {count - 1}.')
-    )
+    before = state.class_index or 0
+    if count < TYPE_CLASSES_FROM:
+        chosen = widgets.combo('Class', before, range(count))
+    else:
+        chosen = widgets.int_input('Class', before, low=0, high=count - 1, tooltip=f'0 to {count - 1}.')
+    return state if chosen == before else updated(state, class_index=chosen)
 
 
 def _map(state: LatentState, rows_below: float) -> LatentState:

@@ -140,5 +140,7 @@ def _statistics_line(statistics: Statistics | None) -> None:
         text += f'   {statistics.nan_count} NaN'
     widgets.same_line()
     imgui.align_text_to_frame_padding()
-    imgui.text_colored(theme.BAD if statistics.nan_count else theme.MUTED, text)
+    imgui.push_style_color(imgui.Col_.text, theme.rgba(theme.BAD if statistics.nan_count else theme.MUTED))
+    imgui.text_unformatted(text)
+    imgui.pop_style_color()
     widgets.explain(f'Smallest and largest value, standard deviation; mean {statistics.mean:+.4g}. Of all channels.')

@@ -8,7 +8,7 @@ from render.session import TransformState
 from viz.editing import available, updated
 
 DEFAULT = TransformState()
-ANIMATIONS = {'none': 'Off', 'translate': 'Translate', 'rotate': 'Rotate'}
+ANIMATIONS = {'none': 'Off', 'translate': 'Shift', 'rotate': 'Turn'}
 
 
 def transform_panel(state: TransformState, model: GeneratorInfo | None) -> TransformState:

@@ -1,0 +1,94 @@
+"""Edits of one side, links between two, short sentences."""
+
+from dataclasses import replace
+
+import pytest
+
+from render.session import FilterState, LatentState, LayerState, Session, Side, TransformState, to_request
+from tests.viz.fake_renderer import KEY, make_info, make_layers, without
+from viz import editing, hints
+
+
+def test_nothing_changed_is_the_same_object() -> None:
+    state = LatentState(x=1)
+    assert editing.updated(state, x=1.0) is state
+    assert editing.updated(state, x=2.0) == LatentState(x=2)
+
+
+def test_linked_parts_follow_and_others_do_not() -> None:
+    session = editing.with_comparison(Session(a=Side(model=KEY)), on=True)
+    assert session.b == session.a and session.active == 'b'
+    session = replace(session, link_transform=False)
+    side = Side(
+        KEY, LatentState(x=5), transform=TransformState(x=0.3), layer=LayerState('x'), filters=FilterState('sinc')
+    )
+    after = editing.with_side(session, side)
+    assert after.b is side
+    assert after.a.latent.x == 5 and after.a.layer.layer == 'x'
+    assert after.a.transform.x == 0 and after.a.filters.kind == 'network'
+
+
+def test_ending_a_comparison_keeps_the_active_side() -> None:
+    session = editing.with_comparison(Session(a=Side(model=KEY)), on=True)
+    session = editing.with_side(session, replace(session.current, transform=TransformState(x=0.25)))
+    assert editing.with_comparison(session, on=False).a.transform.x == 0.25
+
+
+def test_recent_paths_are_unique_and_few() -> None:
+    session = Session()
+    for index in [*range(20), 15]:
+        session = editing.with_recent(session, f'{index}.pkl')
+    assert session.recent[:3] == ('15.pkl', '19.pkl', '18.pkl')
+    assert len(session.recent) == 10 == len(set(session.recent))
+
+
+def test_seeds_before_zero_are_written_as_negative() -> None:
+    assert hints.seed_label(hints.nearest_seed(LatentState(x=-1))) == '-1'
+    assert hints.latent_label(LatentState(x=2, y=1)) == 'seed 102'
+    assert hints.latent_label(LatentState(x=2.4, y=1)) == 'near seed 102'
+
+
+def test_the_seed_of_a_label_is_the_seed_that_is_rendered() -> None:
+    for x, y in ((0, 0), (37, 5), (-3, 2), (250, 0)):
+        request = to_request(Session(a=Side(KEY, LatentState(x=x, y=y))))
+        assert request is not None
+        assert request.latent.seeds == ((hints.nearest_seed(LatentState(x=x, y=y)), 1.0),)
+
+
+def test_another_seed_visits_every_seed_once() -> None:
+    seed, seen = 0, set()
+    for _ in range(100_000):
+        seed = hints.another_seed(seed)
+        seen.add(seed)
+    assert len(seen) == 100_000
+
+
+@pytest.mark.parametrize(
+    ('model', 'filters', 'expected'),
+    [
+        (make_info(), FilterState(), 'follows shift'),
+        (make_info(layers=make_layers(radial=True)), FilterState(), 'follows shift and turn'),
+        (make_info(), FilterState('bilinear'), 'bilinear filters: aliasing'),
+        (without(make_info(), 'transform'), FilterState(), 'texture tied to pixels'),
+    ],
+)
+def test_the_status_line_says_how_the_texture_should_move(model: object, filters: FilterState, expected: str) -> None:
+    assert hints.motion_hint(model, Side(filters=filters))[0] == expected
+
+
+def test_the_shift_is_given_in_pixels() -> None:
+    side = Side(transform=TransformState(x=0.1, y=-0.05, degrees=12.5))
+    assert hints.shift_label(side, make_info()) == '+25.6, -12.8 px  +12.5°'
+    assert hints.shift_label(Side(), make_info()) == ''
+
+
+def test_long_paths_keep_what_tells_them_apart() -> None:
+    assert hints.short_path('/a/b/c.pkl') == '/a/b/c.pkl'
+    long = '/home/someone/models/stylegan3/runs/00012-faces/network-snapshot-025000.pkl'
+    short = hints.short_path(long)
+    assert len(short) <= 42 and short.endswith('network-snapshot-025000.pkl')
+
+
+def test_backends_are_named_once() -> None:
+    notes = ('filtered_lrelu: cpu (Numba)', 'upfirdn2d: reference (no CUDA)', 'only 2 channels')
+    assert hints.backend_label(notes) == 'reference + cpu'

@@ -20,8 +20,12 @@ Limits = tuple[float, float]
 _FLAGS = int(implot.Flags_.no_menus | implot.Flags_.no_box_select | implot.Flags_.no_title)
 
 
+_EQUAL = int(implot.Flags_.equal)
+_NO_GRID = int(implot.AxisFlags_.no_grid_lines)
+_LEGEND_FLAGS = int(implot.LegendFlags_.outside | implot.LegendFlags_.horizontal)
 _HEATMAP_AROUND_EM = (3.9, 2.6)
 """About how much of a plot's width and height its numbers take, without the names of the axes."""
+_COLOUR_BAR_EM = 4.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,25 +137,19 @@ def heatmap(
     `values`: [height, width], the first row at the top. Drawn again only if it is another array than before.
     `extent`: left, right, bottom, top of the picture in axis units. `limits`: values of the first and the last colour.
     """
-    em = imgui.get_font_size()
-    bar_width = 4.5 * em
-    place, area = None, None
-    around = (_HEATMAP_AROUND_EM[0] + bool(y_label) * 1.3) * em, (_HEATMAP_AROUND_EM[1] + bool(x_label) * 1.2) * em
     left, right, bottom, top = extent
-    aspect = abs((right - left) / (top - bottom))
-    width = max(imgui.get_content_region_avail().x - bar_width, 8 * em)
-    width = min(width, (height * em - around[1]) * aspect + around[0])
-    height = min(height, ((width - around[0]) / aspect + around[1]) / em)
-    with _plot(title, height, key=extent, width=width, flags=int(implot.Flags_.equal)) as condition:
+    width, height = _heatmap_size(abs((right - left) / (top - bottom)), height, bool(x_label), bool(y_label))
+    place, area = None, None
+    with _plot(title, height, key=extent, width=width, flags=_EQUAL) as condition:
         if condition:
-            no_grid = int(implot.AxisFlags_.no_grid_lines)
-            implot.setup_axes(x_label, y_label, no_grid, no_grid)
+            implot.setup_axes(x_label, y_label, _NO_GRID, _NO_GRID)
             implot.setup_axes_limits(left, right, bottom, top, condition)
             texture = textures.show(
                 f'heatmap {title}',
                 values,
                 paint=lambda numbers: colour_pixels(numbers, limits, colour_map),
                 variant=(limits, colour_map),
+                shown_width=width,
                 filter=filter,
             )
             implot.plot_image('##values', texture, implot.Point(left, bottom), implot.Point(right, top))
@@ -160,8 +158,8 @@ def heatmap(
                 mouse = implot.get_plot_mouse_pos()
                 place = (mouse.x, mouse.y)
     if area:
-        imgui.same_line(0.0, 0.25 * em)
-        _colour_bar(*area, bar_width, limits, bar_label, colour_map)
+        imgui.same_line(0.0, 0.25 * imgui.get_font_size())
+        _colour_bar(*area, limits, bar_label, colour_map)
     return place
 
 
@@ -213,9 +211,7 @@ def _plot(
         return
     try:
         if has_legend:  # above the plot, where it covers no data
-            implot.setup_legend(
-                implot.Location_.north_west, int(implot.LegendFlags_.outside | implot.LegendFlags_.horizontal)
-            )
+            implot.setup_legend(implot.Location_.north_west, _LEGEND_FLAGS)
         yield int(condition)
     finally:
         implot.end_plot()
@@ -290,7 +286,17 @@ def _draw_markers(markers: Sequence[Marker]) -> None:
     implot.pop_plot_clip_rect()
 
 
-def _colour_bar(corner: ImVec2, size: ImVec2, width: float, limits: Limits, label: str, colour_map: ColourMap) -> None:
+def _heatmap_size(aspect: float, height: float, has_x_label: bool, has_y_label: bool) -> tuple[float, float]:
+    """Width in pixels and height in em of a plot whose inside is about `aspect` times as wide as high."""
+    em = imgui.get_font_size()
+    across = (_HEATMAP_AROUND_EM[0] + 1.3 * has_y_label) * em
+    down = (_HEATMAP_AROUND_EM[1] + 1.2 * has_x_label) * em
+    width = max(imgui.get_content_region_avail().x - _COLOUR_BAR_EM * em, 8 * em)
+    width = min(width, (height * em - down) * aspect + across)
+    return width, min(height, ((width - across) / aspect + down) / em)
+
+
+def _colour_bar(corner: ImVec2, size: ImVec2, limits: Limits, label: str, colour_map: ColourMap) -> None:
     """The scale of colours as tall as the plot beside it, with numbers."""
     em, canvas, steps = imgui.get_font_size(), imgui.get_window_draw_list(), 32
     left, colours = imgui.get_cursor_screen_pos().x, colour_table(colour_map)
@@ -307,4 +313,4 @@ def _colour_bar(corner: ImVec2, size: ImVec2, width: float, limits: Limits, labe
         canvas.add_text(ImVec2(left + 0.95 * em, y), theme.faded(theme.MUTED_RGBA), number)
     if label:
         canvas.add_text(ImVec2(left, corner.y + size.y + 0.3 * em), theme.faded(theme.MUTED_RGBA), label)
-    imgui.dummy(ImVec2(width - 0.25 * em, size.y))
+    imgui.dummy(ImVec2((_COLOUR_BAR_EM - 0.25) * em, size.y))

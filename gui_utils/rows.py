@@ -70,7 +70,7 @@ def end_row(label: str, value: Value, default: Value | None, tooltip: str = '') 
 def reset_arrow(label: str) -> bool:
     """A small arrow; True when clicked."""
     clicked = bare_icon(_RESET, f'reset {label}', width=RESET_EM * 0.85 * imgui.get_font_size())
-    if imgui.is_item_hovered(imgui.HoveredFlags_.for_tooltip):
+    if imgui.is_item_hovered(_FOR_TOOLTIP):
         show_tooltip('Back to the default value.')
     return clicked
 

@@ -77,15 +77,15 @@ def list_table(
         moved = _arrow_keys(selected, count)
         clipper = imgui.ListClipper()
         clipper.begin(count)
-        scrolls = moved is not None and (reveal or moved != selected)
-        if scrolls:
-            clipper.include_item_by_index(moved)
+        shown = moved if reveal or moved != selected else None  # the row to scroll to
+        if shown is not None:
+            clipper.include_item_by_index(shown)
         chosen = moved
         while clipper.step():
             for row in range(clipper.display_start, clipper.display_end):
                 if _row(columns, cells(row), row, is_chosen=row == moved, tooltip=tooltips(row) if tooltips else ''):
                     chosen = row
-                if scrolls and row == moved:
+                if row == shown:
                     imgui.set_scroll_here_y()
         return chosen
     finally:

@@ -114,7 +114,7 @@ def window(options: Any) -> int:
         size=(int(width), int(height)),
         scale=options.scale,
         session=options.session,
-        frames=options.frames,
+        frames=options.frames or (1 if options.headless else None),  # nobody could close a window without display
         device=options.device,
         on_no_display=fallback,
     )
@@ -175,7 +175,7 @@ def quiet() -> None:
     import logging
 
     warnings.simplefilter('ignore')
-    logging.lastResort = None
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 if __name__ == '__main__':

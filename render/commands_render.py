@@ -24,7 +24,7 @@ from render.renderer import Renderer
 from render.request import RenderRequest
 from render.result import RenderResult
 from render.session import LATTICE_ROW, SEED_LIMIT, Session, Side, is_animating, to_request
-from render.session_file import REQUEST_FORMAT
+from render.session_file import MAX_BYTES, REQUEST_FORMAT, parse_json
 from render.source import Source, find_source, with_model
 from render.terminal import open_source, progress_bar, say
 
@@ -284,12 +284,21 @@ def _described(result: RenderResult) -> dict[str, Any]:
 def _write_record(record: dict[str, Any], session: Session, options: RenderOptions) -> None:
     """The JSON beside the output. It can be opened like a session."""
     target = options.out.with_suffix('.json')
-    sources = [Path(options.path), *([options.session] if options.session else [])]
-    if any(target.exists() and one.exists() and target.samefile(one) for one in sources):
-        target = options.out.with_name(options.out.name + '.json')  # never over what it was made from
+    if target.exists() and not _belongs_to(target, options.out.name):
+        target = options.out.with_name(options.out.name + '.json')  # never over what is something else's
     whole = {'format': REQUEST_FORMAT, 'version': 1, **record, 'session': json.loads(shared_text(session))}
     text = json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False)
     write_file(target, text.encode('utf-8'))
+
+
+def _belongs_to(record: Path, output: str) -> bool:
+    """Whether a JSON file is the record of an output of that name, so that a new one may replace it."""
+    try:
+        with open(record, 'rb') as file:
+            found = parse_json(file.read(MAX_BYTES + 1))
+    except (OSError, BadFile):
+        return False
+    return isinstance(found, dict) and found.get('format') == REQUEST_FORMAT and found.get('output') == output
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ Pair = Annotated[tuple[float, float], arg(metavar='X Y', help_behavior_hint='')]
 NOT_GIVEN = (nan, nan)
 
 
-class WrongUsage(Exception):
+class WrongUsage(ValueError):
     """Options that do not go together or have no meaning: exit code 2."""
 
 

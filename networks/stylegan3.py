@@ -15,8 +15,8 @@ from networks.layers import FullyConnected, runs_in_half
 from networks.mapping import MappingNetwork
 from networks.schedule import InputRecord, LayerRecord, Schedule, make_schedule
 from ops.bias_act import bias_act
-from ops.filtered_lrelu import filtered_lrelu
 from ops.modulated_conv2d import modulated_conv2d
+from ops.synthesis_layer import synthesis_layer
 from ops.upfirdn2d import upsample2d
 
 
@@ -104,20 +104,17 @@ class SynthesisLayer(nn.Module):
             x = x.half()
         if not record.filtered:
             return self._unfiltered(x, styles, magnitude)
-        x = modulated_conv2d(
+        up_filter, down_filter = cast(Tensor | None, self.up_filter), cast(Tensor | None, self.down_filter)
+        return synthesis_layer(
             x,
             self.weight,
             styles,
-            padding=record.kernel - 1,
-            demodulate=not record.torgb,
-            input_gain=magnitude.rsqrt(),
-        )
-        up_filter, down_filter = cast(Tensor | None, self.up_filter), cast(Tensor | None, self.down_filter)
-        return filtered_lrelu(
-            x,
             up_filter,
             down_filter,
             self.bias,
+            demodulate=not record.torgb,
+            conv_padding=record.kernel - 1,
+            input_gain=magnitude.rsqrt(),
             up=record.up_factor,
             down=record.down_factor,
             padding=self._padding(up_filter, down_filter),

@@ -160,7 +160,7 @@ def _replaces(new: _Implementation, old: _Implementation) -> bool:
 
 def _describe(op: str) -> str:
     if op not in _registry.last:
-        names = [one.backend for one in _registry.implementations[op]]
+        names = dict.fromkeys(one.backend for one in _registry.implementations[op])
         return f'not used yet; can run on {", ".join(names)}'
     backend, device, reason = _registry.last[op]
     if backend == 'reference' and not reason:

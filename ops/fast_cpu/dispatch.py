@@ -1,4 +1,4 @@
-"""Which fast CPU implementation runs a call."""
+"""Offers the fast CPU implementations to `ops.backend`: compiled kernels first, then plain torch."""
 
 from typing import Any
 
@@ -6,17 +6,22 @@ import torch
 from torch import Tensor
 
 from ops.backend import implements
-from ops.fast_cpu import polyphase
+from ops.fast_cpu import layer, polyphase
+
+_KERNELS, _PLAIN = 10, 0
+"""Priorities."""
 
 
 def register() -> None:
-    """Offer the fast CPU implementations to `ops.backend`."""
-    implements('filtered_lrelu', 'cpu', supports)(polyphase.filtered_lrelu)
-    implements('upfirdn2d', 'cpu', supports)(polyphase.upfirdn2d)
+    """Make the implementations known."""
+    implements('synthesis_layer', 'cpu', layer.supports, _KERNELS)(layer.synthesis_layer)
+    implements('filtered_lrelu', 'cpu', layer.supports, _KERNELS)(layer.filtered_lrelu)
+    implements('filtered_lrelu', 'cpu', supports, _PLAIN)(polyphase.filtered_lrelu)
+    implements('upfirdn2d', 'cpu', supports, _PLAIN)(polyphase.upfirdn2d)
 
 
 def supports(x: Tensor, spec: Any) -> str | None:
-    """None, or why the fast CPU implementations do not run this call."""
+    """None, or why the versions in plain torch do not run this call."""
     if x.dtype not in (torch.float32, torch.float64):
         return f'it computes in float32 and float64, not {str(x.dtype).removeprefix("torch.")}'
     return None

@@ -1,0 +1,313 @@
+"""A small language for vector kernels: Python expressions that write LLVM instructions.
+
+A Python `for` unrolls, `with kernel.loop(...)` is a loop of the machine. Vectors hold the same number of float32 lanes
+throughout a kernel; each lane is a channel. Only the thread that compiles imports this module: it needs llvmlite.
+
+Every kernel is one C function of one pointer: an array of 64-bit fields. The first ones drive the work: all threads
+that run the function take the next job until there are none left.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+from ops.fast_cpu.shapes import DRIVING_FIELDS
+
+_I64 = ir.IntType(64)
+_I32 = ir.IntType(32)
+_FLOAT = ir.FloatType()
+_POINTER = ir.PointerType()
+
+
+class Int:
+    """A 64-bit integer computed by the kernel."""
+
+    def __init__(self, kernel: 'Kernel', value: Any):
+        self.kernel, self.value = kernel, value
+
+    def __add__(self, other: 'Int | int') -> 'Int':
+        return self._binary(self.kernel.builder.add, other)
+
+    def __sub__(self, other: 'Int | int') -> 'Int':
+        return self._binary(self.kernel.builder.sub, other)
+
+    def __mul__(self, other: 'Int | int') -> 'Int':
+        return self._binary(self.kernel.builder.mul, other)
+
+    def __floordiv__(self, other: 'Int | int') -> 'Int':
+        """Quotient of numbers that are not negative."""
+        return self._binary(self.kernel.builder.udiv, other)
+
+    def __mod__(self, other: 'Int | int') -> 'Int':
+        """Remainder of numbers that are not negative."""
+        return self._binary(self.kernel.builder.urem, other)
+
+    def __and__(self, other: 'Int | int') -> 'Int':
+        return self._binary(self.kernel.builder.and_, other)
+
+    def __lt__(self, other: 'Int | int') -> Any:
+        return self._compare('<', other)
+
+    def __ge__(self, other: 'Int | int') -> Any:
+        return self._compare('>=', other)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __rsub__(self, other: int) -> 'Int':
+        return self.kernel.integer(other) - self
+
+    def minimum(self, other: 'Int | int') -> 'Int':
+        """The smaller one."""
+        other = self.kernel.integer(other)
+        return Int(self.kernel, self.kernel.builder.select(self < other, self.value, other.value))
+
+    def maximum(self, other: 'Int | int') -> 'Int':
+        """The larger one."""
+        other = self.kernel.integer(other)
+        return Int(self.kernel, self.kernel.builder.select(self < other, other.value, self.value))
+
+    def _binary(self, operation: Callable[..., Any], other: 'Int | int') -> 'Int':
+        return Int(self.kernel, operation(self.value, self.kernel.integer(other).value))
+
+    def _compare(self, sign: str, other: 'Int | int') -> Any:
+        return self.kernel.builder.icmp_signed(sign, self.value, self.kernel.integer(other).value)
+
+
+class Vec:
+    """A vector of float32 lanes computed by the kernel."""
+
+    def __init__(self, kernel: 'Kernel', value: Any):
+        self.kernel, self.value = kernel, value
+
+    def __add__(self, other: 'Vec') -> 'Vec':
+        return Vec(self.kernel, self.kernel.builder.fadd(self.value, other.value))
+
+    def __sub__(self, other: 'Vec') -> 'Vec':
+        return Vec(self.kernel, self.kernel.builder.fsub(self.value, other.value))
+
+    def __mul__(self, other: 'Vec') -> 'Vec':
+        return Vec(self.kernel, self.kernel.builder.fmul(self.value, other.value))
+
+    def fma(self, factor: 'Vec', addend: 'Vec') -> 'Vec':
+        """self * factor + addend, rounded once."""
+        return Vec(self.kernel, self.kernel.call('llvm.fma', self.value, factor.value, addend.value))
+
+    def maximum(self, other: 'Vec') -> 'Vec':
+        """Lane by lane; not a number in `self` becomes `other`'s lane."""
+        return self._pick('>', other)
+
+    def minimum(self, other: 'Vec') -> 'Vec':
+        """Lane by lane."""
+        return self._pick('<', other)
+
+    def _pick(self, sign: str, other: 'Vec') -> 'Vec':
+        builder = self.kernel.builder
+        return Vec(
+            self.kernel, builder.select(builder.fcmp_ordered(sign, self.value, other.value), self.value, other.value)
+        )
+
+
+class Array:
+    """Float32 numbers in memory, from an address on."""
+
+    def __init__(self, kernel: 'Kernel', pointer: Any):
+        self.kernel, self.pointer = kernel, pointer
+
+    def at(self, offset: Int | int) -> 'Array':
+        """The numbers from number `offset` on."""
+        offset = self.kernel.integer(offset)
+        return Array(self.kernel, self.kernel.builder.gep(self.pointer, [offset.value], source_etype=_FLOAT))
+
+    def load(self, offset: Int | int = 0) -> Vec:
+        """A vector of consecutive numbers."""
+        value = self.kernel.builder.load(self.at(offset).pointer, typ=self.kernel.vector, align=4)
+        return Vec(self.kernel, value)
+
+    def store(self, value: Vec, offset: Int | int = 0) -> None:
+        """Write a vector to consecutive numbers."""
+        self.kernel.builder.store(value.value, self.at(offset).pointer, align=4)
+
+    def gather(self, stride: Int) -> Vec:
+        """A vector of numbers that lie `stride` apart."""
+        builder, value = self.kernel.builder, ir.Constant(self.kernel.vector, ir.Undefined)
+        for lane in range(self.kernel.lanes):
+            scalar = builder.load(self.at(stride * lane).pointer, typ=_FLOAT, align=4)
+            value = builder.insert_element(value, scalar, ir.Constant(_I32, lane))
+        return Vec(self.kernel, value)
+
+    def scatter(self, value: Vec, stride: Int) -> None:
+        """Write the lanes of a vector `stride` apart."""
+        builder = self.kernel.builder
+        for lane in range(self.kernel.lanes):
+            scalar = builder.extract_element(value.value, ir.Constant(_I32, lane))
+            builder.store(scalar, self.at(stride * lane).pointer, align=4)
+
+    def splat(self, offset: Int | int = 0) -> Vec:
+        """One number in every lane."""
+        return self.kernel.splat(self.kernel.builder.load(self.at(offset).pointer, typ=_FLOAT, align=4))
+
+
+class Slot:
+    """A variable that a loop changes; becomes a register."""
+
+    def __init__(self, kernel: 'Kernel', first: Int | Vec):
+        self.kernel, self.kind = kernel, type(first)
+        with kernel.builder.goto_entry_block():
+            self.place = kernel.builder.alloca(first.value.type)
+        self.set(first)
+
+    def get(self) -> Any:
+        """Its value now."""
+        return self.kind(self.kernel, self.kernel.builder.load(self.place, typ=self.place.allocated_type))
+
+    def set(self, value: Int | Vec) -> None:
+        """Change its value."""
+        self.kernel.builder.store(value.value, self.place)
+
+
+class Kernel:
+    """One function being written."""
+
+    def __init__(self, name: str, lanes: int, fields: Sequence[str]):
+        self.lanes = lanes
+        self.vector = ir.VectorType(_FLOAT, lanes)
+        self.module = ir.Module(name)
+        self.fields = (*DRIVING_FIELDS, *fields)
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [_POINTER]), name)
+        self.builder = ir.IRBuilder(function.append_basic_block('entry'))
+        self._arguments = function.args[0]
+        self._declared: dict[str, ir.Function] = {}
+
+    def finish(self) -> str:
+        """The kernel as text of LLVM's language."""
+        self.builder.ret_void()
+        return str(self.module)
+
+    def integer(self, value: Int | int) -> Int:
+        """A constant."""
+        return value if isinstance(value, Int) else Int(self, ir.Constant(_I64, value))
+
+    def constant(self, value: float) -> Vec:
+        """A number in every lane, fixed when the kernel is compiled."""
+        return Vec(self, ir.Constant(self.vector, [value] * self.lanes))
+
+    def field(self, name: str) -> Int:
+        """An integer argument."""
+        return Int(self, self.builder.load(self._place(name), typ=_I64))
+
+    def array(self, name: str) -> Array:
+        """An argument that is an address."""
+        return Array(self, self.builder.inttoptr(self.field(name).value, _POINTER))
+
+    def number(self, name: str) -> Vec:
+        """A float argument, in every lane; its bits are the lower half of the field."""
+        low = self.builder.trunc(self.field(name).value, _I32)
+        return self.splat(self.builder.bitcast(low, _FLOAT))
+
+    def splat(self, scalar: Any) -> Vec:
+        """A scalar in every lane."""
+        first = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(_I32, 0))
+        lanes = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        return Vec(self, self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), lanes))
+
+    def shuffle(self, one: Vec, other: Vec, lanes: Sequence[int]) -> Vec:
+        """Lanes picked out of `one` (numbered from 0) and `other` (from there on)."""
+        picks = ir.Constant(ir.VectorType(_I32, self.lanes), list(lanes))
+        return Vec(self, self.builder.shuffle_vector(one.value, other.value, picks))
+
+    def transpose(self, vectors: Sequence[Vec]) -> list[Vec]:
+        """Lane `i` of vector `k` becomes lane `k` of vector `i`; as many vectors as lanes."""
+        values, step = list(vectors), 1
+        while step < self.lanes:  # swap the off-diagonal quarters of every square of 2 * step vectors and lanes
+            for index in range(self.lanes):
+                if index & step:
+                    continue
+                one, other = values[index], values[index + step]
+                low = [lane + self.lanes - step if lane & step else lane for lane in range(self.lanes)]
+                high = [lane + self.lanes if lane & step else lane + step for lane in range(self.lanes)]
+                values[index], values[index + step] = self.shuffle(one, other, low), self.shuffle(one, other, high)
+            step *= 2
+        return values
+
+    def slot(self, first: Int | Vec | int) -> Slot:
+        """A variable that a loop may change."""
+        return Slot(self, self.integer(first) if isinstance(first, int) else first)
+
+    @contextmanager
+    def loop(self, stop: Int | int, *, start: Int | int = 0, step: int = 1) -> Iterator[Int]:
+        """The body runs for start, start + step, … below `stop`."""
+        stop, function = self.integer(stop), self.builder.function
+        index = self.slot(self.integer(start))
+        head, body, after = (function.append_basic_block(name) for name in ('head', 'body', 'after'))
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        self.builder.cbranch(index.get() < stop, body, after)
+        self.builder.position_at_end(body)
+        yield index.get()
+        index.set(index.get() + step)
+        self.builder.branch(head)
+        self.builder.position_at_end(after)
+
+    @contextmanager
+    def repeat_while(self, condition: Callable[[], Any]) -> Iterator[None]:
+        """The body runs as long as `condition()`, asked before each time, holds."""
+        function = self.builder.function
+        head, body, after = (function.append_basic_block(name) for name in ('head', 'body', 'after'))
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        self.builder.cbranch(condition(), body, after)
+        self.builder.position_at_end(body)
+        yield
+        self.builder.branch(head)
+        self.builder.position_at_end(after)
+
+    @contextmanager
+    def when(self, condition: Any) -> Iterator[None]:
+        """The body runs if the condition holds."""
+        with self.builder.if_then(condition):
+            yield
+
+    def both(self, one: Any, other: Any) -> Any:
+        """Whether both conditions hold."""
+        return self.builder.and_(one, other)
+
+    def any_of(self, one: Any, other: Any) -> Any:
+        """Whether one of the conditions holds."""
+        return self.builder.or_(one, other)
+
+    def either(self, condition: Any) -> Any:
+        """Two context managers: `with kernel.either(c) as (yes, no): with yes: …; with no: …`."""
+        return self.builder.if_else(condition)
+
+    @contextmanager
+    def jobs(self) -> Iterator[Int]:
+        """The body runs once for each job that this thread gets hold of."""
+        count = self.field('jobs')
+        job = self.slot(self._take('next_job'))
+        with self.repeat_while(lambda: job.get() < count):
+            yield job.get()
+            job.set(self._take('next_job'))
+
+    def scratch(self) -> Array:
+        """Memory that only this thread uses."""
+        start = self.field('scratch') + self._take('next_worker') * self.field('scratch_bytes')
+        return Array(self, self.builder.inttoptr(start.value, _POINTER))
+
+    def call(self, intrinsic: str, *values: Any) -> Any:
+        """An intrinsic of LLVM on vectors."""
+        name = f'{intrinsic}.v{self.lanes}f32'
+        if name not in self._declared:
+            kind = ir.FunctionType(self.vector, [self.vector] * len(values))
+            self._declared[name] = ir.Function(self.module, kind, name)
+        return self.builder.call(self._declared[name], values)
+
+    def _place(self, field: str) -> Any:
+        number = ir.Constant(_I64, self.fields.index(field))
+        return self.builder.gep(self._arguments, [number], source_etype=_I64)
+
+    def _take(self, field: str) -> Int:
+        """A number that no other thread gets, counted up from 0."""
+        return Int(self, self.builder.atomic_rmw('add', self._place(field), ir.Constant(_I64, 1), 'monotonic'))

@@ -1,0 +1,184 @@
+"""Compiled kernels, made on a background thread while the program goes on with plain torch.
+
+`get` returns a kernel or None at once; a missing one is compiled, or read from the disk. What is asked for is a shape: the
+frozen value that decides the code. Only the background thread imports the compiler.
+"""
+
+import importlib
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from ops.fast_cpu import object_cache
+from ops.fast_cpu.shapes import Shape
+from ops.fast_cpu.threads import Function
+
+Policy = Literal['background', 'wait', 'off']
+"""What a call does that needs a kernel which is not there: go on without it, wait for it, or never use kernels."""
+
+POLICY_VARIABLE = 'ALIASSCOPE_KERNELS'
+_MAX_FAILURES = 64
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Library:
+    """The one owner of the compiled kernels."""
+
+    ready: dict[Shape, Callable[[int], None]] = field(default_factory=dict)
+    failed: dict[Shape, str] = field(default_factory=dict)
+    wanted: deque[Shape] = field(default_factory=deque)
+    pending: set[Shape] = field(default_factory=set)
+    unavailable: str | None = None
+    """Why nothing can be compiled on this machine."""
+    cache_problem: str | None = None
+    """Why compiled kernels are not kept on the disk."""
+    compiled: int = 0
+    loaded: int = 0
+    thread: threading.Thread | None = None
+    compiler: Any = None
+    policy: Policy | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+
+_library = _Library()
+
+
+def get(shape: Shape) -> Callable[[int], None] | None:
+    """The kernel, or None where it is not there yet or cannot be: then `why_not` says why."""
+    function = _library.ready.get(shape)
+    if function is not None or shape in _library.failed or _library.unavailable is not None:
+        return function
+    rule = policy()
+    if rule == 'off':
+        return None
+    _request(shape)
+    if rule == 'wait':
+        wait()
+    return _library.ready.get(shape)
+
+
+def why_not(shape: Shape) -> str | None:
+    """Why a kernel cannot be used now; None if it can."""
+    if shape in _library.ready:
+        return None
+    if policy() == 'off':
+        return 'compiled kernels are switched off'
+    if _library.unavailable is not None:
+        return _library.unavailable
+    return _library.failed.get(shape, 'its kernel is being compiled')
+
+
+def has_wide_vectors() -> bool:
+    """Whether 16 numbers fit a register of this processor."""
+    return torch.backends.cpu.get_cpu_capability() == 'AVX512'
+
+
+def policy() -> Policy:
+    """What to do about missing kernels; by default go on without, or what the environment says."""
+    if _library.policy is None:
+        named = os.environ.get(POLICY_VARIABLE, 'background')
+        if named not in ('background', 'wait', 'off'):
+            _log.warning('%s is %r; use background, wait or off. Going on with background.', POLICY_VARIABLE, named)
+            named = 'background'
+        _library.policy = named
+    return _library.policy
+
+
+@contextmanager
+def use_policy(rule: Policy) -> Iterator[None]:
+    """Within the block, treat missing kernels so; for the whole program, since one thread renders."""
+    before, _library.policy = policy(), rule
+    try:
+        yield
+    finally:
+        _library.policy = before
+
+
+def wait(seconds: float = 120.0) -> bool:
+    """Wait until everything asked for is compiled or has failed; False if that takes longer than `seconds`."""
+    with _library.changed:
+        return _library.changed.wait_for(lambda: not _library.pending, seconds)
+
+
+def status() -> str:
+    """One sentence: what is compiled, and what is wrong if something is."""
+    with _library.changed:
+        if policy() == 'off':
+            return 'compiled kernels are switched off'
+        if _library.unavailable is not None:
+            return _library.unavailable
+        parts = [f'{_library.compiled} kernels compiled, {_library.loaded} read from the disk']
+        if _library.pending:
+            parts.append(f'{len(_library.pending)} being compiled')
+        parts += [f'{shape.name}: {reason}' for shape, reason in _library.failed.items()]
+        if _library.cache_problem is not None:
+            parts.append(_library.cache_problem)
+        return '; '.join(parts)
+
+
+def _request(shape: Shape) -> None:
+    with _library.changed:
+        if shape in _library.pending or shape in _library.ready or shape in _library.failed:
+            return
+        _library.pending.add(shape)
+        _library.wanted.append(shape)
+        if _library.thread is None:
+            # Not a daemon: a thread killed inside LLVM at exit would crash; `_work` stops soon after the program.
+            _library.thread = threading.Thread(target=_work, name='kernel compiler')
+            _library.thread.start()
+
+
+def _work() -> None:
+    """Compile what is wanted, then end."""
+    while True:
+        with _library.changed:
+            if not _library.wanted or not threading.main_thread().is_alive():
+                _library.pending.clear()
+                _library.wanted.clear()
+                _library.thread = None
+                _library.changed.notify_all()
+                return
+            shape = _library.wanted.popleft()
+        reason = _build(shape)
+        with _library.changed:
+            if reason is not None:
+                _log.warning('The kernel %s is not used: %s.', shape.name, reason)
+                _library.failed[shape] = reason
+                if len(_library.failed) > _MAX_FAILURES:
+                    _library.unavailable = f'too many kernels could not be compiled, the last one because: {reason}'
+            _library.pending.discard(shape)
+            _library.changed.notify_all()
+
+
+def _build(shape: Shape) -> str | None:
+    """Compile or read one kernel; None, or why that did not work."""
+    try:
+        if _library.compiler is None:
+            _library.compiler = importlib.import_module('ops.fast_cpu.kernels.compile').Compiler()
+    except (ImportError, OSError, RuntimeError) as error:
+        _library.unavailable = f'no kernels can be compiled here ({error}); pip install llvmlite brings the compiler'
+        return _library.unavailable
+    compiler = _library.compiler
+    try:
+        module = importlib.import_module(f'ops.fast_cpu.kernels.{shape.writer}')
+        key = object_cache.key_of(compiler.identity, shape.name)
+        code, problem = object_cache.read(key)
+        if code is None:
+            code = compiler.compile(module.write(shape))
+            problem = object_cache.write(key, code)
+            _library.compiled += 1
+        else:
+            _library.loaded += 1
+        _library.cache_problem = problem
+        _library.ready[shape] = Function(compiler.link(code, shape.name))
+    except Exception as error:  # a kernel that LLVM does not take must not take the picture away
+        return f'{type(error).__name__}: {error}'
+    return None

@@ -1,0 +1,104 @@
+"""What the code of each kernel depends on, and the arguments each takes; known without the compiler."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+DRIVING_FIELDS = ('next_job', 'jobs', 'next_worker', 'scratch', 'scratch_bytes')
+"""The first arguments of every kernel, which `ops.fast_cpu.threads` fills in; then come the kernel's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterShape:
+    """A kernel for the filtered leaky ReLU."""
+
+    lanes: int
+    """Channels in a vector."""
+    up: int
+    reach: int
+    """Taps of the up filter per sample of the grid."""
+    down: int
+    taps: int
+    """Of the down filter."""
+    rank: int
+    """Terms of the down filter; each is separable."""
+    mirrored: bool
+    """The terms are symmetric along y."""
+    planar: bool
+    """Input and output have rows of one channel ([channels, height, width]); else all channels of a pixel lie together."""
+
+    writer: ClassVar[str] = 'filter'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'output', 'bias', 'scale', 'scale_sample',
+        'input_sample', 'input_channel', 'input_row', 'input_pixel',
+        'output_sample', 'output_channel', 'output_row', 'output_pixel',
+        'channels', 'height', 'width', 'new_height', 'new_width',
+        'blocks', 'strips', 'strip', 'segments', 'segment',
+        'first_y', 'shift_y', 'first_x', 'shift_x',
+        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'columns',
+    )  # fmt: skip
+    """Addresses, strides in floats, sizes. `columns`: floats of a row of the grid in scratch memory."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        marks = ('m' if self.mirrored else '') + ('p' if self.planar else '')
+        return f'filter_v{self.lanes}_u{self.up}x{self.reach}_d{self.down}x{self.taps}_r{self.rank}{marks}'
+
+    @property
+    def input_ring(self) -> int:
+        """Rows of the ring of inputs upsampled along x."""
+        return power_of_two(self.reach)
+
+    @property
+    def grid_ring(self) -> int:
+        """Rows of the ring of activated rows of the grid, which are filtered along x already if the rank is 1."""
+        return power_of_two(self.taps - 1 + self.up)
+
+    @property
+    def scratch_rows(self) -> int:
+        """Rows of the grid that fit the kernel's scratch memory."""
+        return 1 + self.input_ring + self.grid_ring + (self.up if self.rank == 1 else self.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class WinogradShape:
+    """A kernel for 3x3 convolutions."""
+
+    lanes: int
+    """Channels in a vector."""
+    rows: int
+    """Tiles that are multiplied together in registers."""
+    vectors: int
+    """Vectors of output channels, likewise."""
+
+    writer: ClassVar[str] = 'winograd'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'output', 'weights', 'scales',
+        'input_sample', 'input_row', 'input_pixel', 'height', 'width', 'padding_y', 'padding_x',
+        'output_sample', 'output_row', 'output_pixel',
+        'channels_in', 'channels_out', 'panels', 'tiles_x', 'tiles', 'run', 'runs', 'tile_floats',
+    )  # fmt: skip
+    """Strides in floats. `scales`: [samples, channels in], factors of the input. `run`: tiles of a job.
+    `tile_floats`: room for one of the 36 values of a transformed tile, all channels."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'winograd_v{self.lanes}_{self.rows}x{self.vectors}'
+
+    @property
+    def panel(self) -> int:
+        """Output channels that are computed together."""
+        return self.lanes * self.vectors
+
+    def scratch_floats(self, run: int, tile_floats: int) -> int:
+        """Memory that one job needs."""
+        return 36 * run * (tile_floats + self.panel) + 2 * 36 * self.lanes
+
+
+Shape = FilterShape | WinogradShape
+
+
+def power_of_two(number: int) -> int:
+    """The smallest one that is not below `number`."""
+    return 1 << (number - 1).bit_length()

@@ -1,0 +1,21 @@
+"""Where Winograd's minimal filtering F(4x4, 3x3) evaluates its polynomials, and what that makes of a filter.
+
+(Lavin and Gray 2016; Toom 1963, Cook 1966.) The points 0, ±5/8, ±3/2 and infinity round less than the usual 0, ±1, ±2.
+"""
+
+import torch
+from torch import Tensor
+
+NEAR, FAR = 0.625, 1.5
+
+
+def transform_weights(weight: Tensor) -> Tensor:
+    """G w G^T of each 3x3 filter, [36, in channels, out channels], float64, of [out channels, in channels, 3, 3]."""
+    points = torch.tensor([0.0, NEAR, -NEAR, FAR, -FAR], dtype=torch.float64)
+    rows = []
+    for index, point in enumerate(points):
+        others = torch.cat([points[:index], points[index + 1 :]])
+        rows.append(point ** torch.arange(3) / (point - others).prod())
+    rows.append(torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))  # the point at infinity
+    matrix = torch.stack(rows)  # G, [6, 3]
+    return torch.einsum('ia,ocab,jb->ijco', matrix, weight.double(), matrix).flatten(0, 1)

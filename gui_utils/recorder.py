@@ -57,6 +57,7 @@ class Recorder:
             self._replace(imgui, name, self._wrap(getattr(imgui, name)))
         for name in ('text', 'text_unformatted', 'text_disabled', 'text_wrapped'):
             self._replace(imgui, name, self._wrap_text(getattr(imgui, name)))
+        self._replace(imgui, 'text_colored', self._wrap_coloured_text(imgui.text_colored))
         self._plot_titles: list[str] = []
         self._replace(implot, 'begin_plot', self._wrap_begin_plot(implot.begin_plot))
         self._replace(implot, 'end_plot', self._wrap_end_plot(implot.end_plot))
@@ -83,6 +84,13 @@ class Recorder:
     def _wrap_text(self, function: Callable[[str], None]) -> Callable[[str], None]:
         def recording(words: str) -> None:
             function(words)
+            self.texts.append(self._item(words, None, len(self.texts)))
+
+        return recording
+
+    def _wrap_coloured_text(self, function: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+        def recording(colour: Any, words: str) -> None:
+            function(colour, words)
             self.texts.append(self._item(words, None, len(self.texts)))
 
         return recording

@@ -34,7 +34,7 @@ def fit_side(side: Side, model: GeneratorInfo) -> Side:
 
 
 def _latent(state: LatentState, model: GeneratorInfo) -> LatentState:
-    if model.why_not('classes') is not None:
+    if model.class_count == 0 or model.why_not('classes') is not None:
         return replace(state, class_index=None)
     wanted = 0 if state.class_index is None else state.class_index
     return replace(state, class_index=min(max(wanted, 0), model.class_count - 1))

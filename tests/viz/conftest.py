@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from imgui_bundle import imgui
 
 from gui_utils.dialogs import FileDialog
 from gui_utils.testing import NoTextures, PanelTester, WindowDriver
@@ -58,11 +59,25 @@ class Rig:
 
 
 @pytest.fixture
-def make_rig(open_headless: Callable[..., Any]) -> Iterator[Callable[..., Rig]]:  # noqa: F811
-    """Applications; what a test leaves open is closed."""
+def make_rig(
+    open_headless: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Rig]]:
+    """Applications; what a test leaves open is closed. `sees`: the test looks at pixels."""
+    render = imgui.backends.opengl3_render_draw_data
+
+    def render_small(data: Any) -> None:
+        """Draw a thumbnail: everything is submitted, next to nothing is rasterised."""
+        data.framebuffer_scale = imgui.ImVec2(0.02, 0.02)
+        render(data)
+
     undo: list[Callable[[], object]] = []
 
-    def make(size: tuple[int, int] = (1280, 800), *, infos: dict[str, Any] | None = None, **options: Any) -> Rig:
+    def make(
+        size: tuple[int, int] = (1280, 800), *, infos: dict[str, Any] | None = None, sees: bool = False, **options: Any
+    ) -> Rig:
+        if not sees:
+            monkeypatch.setattr(imgui.backends, 'opengl3_render_draw_data', render_small)
         window = open_headless(size, **options)
         renderer = FakeRenderer(infos)
         worker = RenderWorker(lambda: renderer)
@@ -82,6 +97,14 @@ def make_rig(open_headless: Callable[..., Any]) -> Iterator[Callable[..., Rig]]:
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     """An application that shows the fake demo."""
     made = make_rig()
+    made.open()
+    return made
+
+
+@pytest.fixture
+def seeing_rig(make_rig: Callable[..., Rig]) -> Rig:
+    """The same, with all its pixels."""
+    made = make_rig(sees=True)
     made.open()
     return made
 

@@ -47,7 +47,7 @@ def make_layers(count: int = 14, resolution: int = 256, *, radial: bool = False)
                 10,
                 (index,),
                 filters,
-            )  # fmt: skip
+            )
         )
     return tuple(layers)
 
@@ -65,13 +65,17 @@ def make_info(**changes: object) -> GeneratorInfo:
         class_count=10,
         parameters=23_320_443,
         config=(
-            ('channel_base', 16384), ('channel_max', 512), ('conv_kernel', 3), ('use_radial_filters', False),
-            ('margin_size', 10), ('num_layers', 14),
+            ('channel_base', 16384),
+            ('channel_max', 512),
+            ('conv_kernel', 3),
+            ('use_radial_filters', False),
+            ('margin_size', 10),
+            ('num_layers', 14),
         ),
         layers=make_layers(),
         capabilities=ALL,
         notes=('The file carries program text (3 parts, 93 kB); it was not run.',),
-    )  # fmt: skip
+    )
     return replace(info, **changes)
 
 
@@ -121,11 +125,25 @@ class FakeRenderer:
         values = waves(request, size, rate, margin, layer.channels if layer else 3)
         image, shown = paint(request, values)
         return RenderResult(
-            request, image=image, values=shown, layer=layer, spectrum=make_spectrum(values, rate) if request.view.spectrum else None,
-            curves=make_curves(info, request), model=info, seconds=0.004, device='CPU',
-            statistics=Statistics(values.shape, 'float32', float(values.min()), float(values.max()), float(values.mean()), float(values.std())),
+            request,
+            image=image,
+            values=shown,
+            layer=layer,
+            spectrum=make_spectrum(values, rate) if request.view.spectrum else None,
+            curves=make_curves(info, request),
+            model=info,
+            seconds=0.004,
+            device='CPU',
+            statistics=Statistics(
+                values.shape,
+                'float32',
+                float(values.min()),
+                float(values.max()),
+                float(values.mean()),
+                float(values.std()),
+            ),
             notes=('filtered_lrelu: cpu (Numba, 2 threads)', 'upfirdn2d: reference (shape not supported: taps)'),
-        )  # fmt: skip
+        )
 
 
 def waves(request: RenderRequest, size: int, rate: float, margin: int, channels: int) -> np.ndarray:
@@ -209,6 +227,6 @@ def make_curves(info: GeneratorInfo, request: RenderRequest) -> tuple[FilterCurv
                 own.astype(np.float32),
                 current.astype(np.float32),
                 (0.1,) * entry.taps,
-            )  # fmt: skip
+            )
         )
     return tuple(curves)

@@ -33,13 +33,16 @@ def filter_overrides(adapter: Inspectable, spec: FilterSpec) -> tuple[dict[str, 
 
 
 def replacement(info: FilterInfo, spec: FilterSpec, original: Tensor) -> Tensor:
-    """A filter of the wanted kind that fits where `original` is: same dimensions, tap count, sum, dtype and device."""
+    """A filter of the wanted kind that fits where `original` is: same tap count and gain, dtype and device.
+
+    [taps] where `original` is separable, unless the kind is circular; [taps, taps] where it is not.
+    """
     taps = design(spec.kind, _shape(info))
+    gain = original.sum() if original.ndim == 2 else original.sum().square()  # of the two-dimensional filter
     if original.ndim == 2 and taps.ndim == 1:
         taps = torch.outer(taps, taps)
-    elif original.ndim == 1 and taps.ndim == 2:
-        taps = taps.sum(0)  # a separable place holds only the filter's profile along an axis
-    taps = taps * (original.sum().to(taps.device) / taps.sum())
+    gain = gain.to(taps.device, taps.dtype)
+    taps = taps * (gain if taps.ndim == 2 else gain.sqrt())
     return taps.to(original.device, original.dtype)
 
 

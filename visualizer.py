@@ -116,6 +116,7 @@ def window(options: Any) -> int:
         session=options.session,
         frames=options.frames or (1 if options.headless else None),  # nobody could close a window without display
         device=options.device,
+        timings=options.timings,
         on_no_display=fallback,
     )
 

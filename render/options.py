@@ -50,6 +50,8 @@ class WindowOptions:
     """Session file to begin with."""
     frames: MaybeInt = None
     """Draw at least so many frames, then end."""
+    timings: bool = False
+    """Print when the window and the first picture stood there, as JSON lines: for benchmarks."""
     fallback_folder: MaybeFile = None
     """Where no window can be opened: render the demo into this folder instead."""
     device: Device = 'auto'

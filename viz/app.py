@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -40,6 +41,7 @@ def run_window(
     session: Path | None = None,
     frames: int | None = None,
     device: str = 'auto',
+    timings: bool = False,
     on_no_display: Callable[[str], int] | None = None,
 ) -> int:
     """Show the window until it is closed; returns the exit code of the program.
@@ -47,7 +49,8 @@ def run_window(
     `path`: what to open; None: where the last session was, else the demo. `session`: a session file to open instead.
     `headless`: draws `frames` frames without a display, waits until the picture is current, saves the whole window as
     `screenshot`; a failure is one line on stderr and exit code 1. `on_no_display`: what to do instead of failing where no
-    window can be opened; gets the reason, returns the exit code.
+    window can be opened; gets the reason, returns the exit code. `timings`: print when the window and the first picture
+    stood there, for benchmarks.
     """
     waker = _Waker()
     worker = RenderWorker(partial(make_renderer, device), on_result=waker)
@@ -66,7 +69,7 @@ def run_window(
     with window:
         try:
             start = _Start(path, session, folder if remember else None)
-            return _run(window, worker, start, screenshot, frames or (1 if headless else None))
+            return _run(window, worker, start, screenshot, frames or (1 if headless else None), _Timings(timings))
         except GraphicsLost as error:
             return _fail(str(error))
         finally:
@@ -101,14 +104,37 @@ class _Start:
         return self.folder is not None and self.path is None and self.session is None
 
 
-def _run(window: Window, worker: RenderWorker, start: _Start, screenshot: Path | None, frames: int | None) -> int:
+class _Timings:
+    """Prints when something happened for the first time, as JSON lines with the clock's time."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._missing = {'window', 'first_picture'} if wanted else set()
+
+    def note(self, app: App) -> None:
+        """Look what the frame that was just drawn showed."""
+        if not self._missing:
+            return
+        shown = {'window'} if app.view.a.result is None else {'window', 'first_picture'}
+        for event in sorted(shown & self._missing, reverse=True):
+            print(json.dumps({'event': event, 'time': time.time()}), flush=True)
+        self._missing -= shown
+
+
+def _run(
+    window: Window,
+    worker: RenderWorker,
+    start: _Start,
+    screenshot: Path | None,
+    frames: int | None,
+    timings: _Timings,
+) -> int:
     textures = TexturePool()
     app = _make_app(window, worker, start, textures)
     try:
         if frames is None and screenshot is None:
-            _loop(app, start.folder)
+            _loop(app, start.folder, timings)
             return 0
-        return _draw_frames(app, frames or 1, screenshot)
+        return _draw_frames(app, frames or 1, screenshot, timings)
     finally:
         app.close()
         textures.close()
@@ -148,12 +174,13 @@ def _open_session(app: App, file: Path, path: str | None) -> None:
     app.begin((Plan(path, 'a', network, replace(target, a=replace(target.a, model=None), b=None), allow_code=True),))
 
 
-def _loop(app: App, folder: Path | None) -> None:
+def _loop(app: App, folder: Path | None, timings: _Timings) -> None:
     """Frames until the window closes; the session is kept now and then, and at the end."""
     keeper = _Keeper(app, folder)
     while not (app.quit or app.window.should_close()):
         with app.window.frame(app.wait_seconds) as frame:
             app.draw(frame)
+        timings.note(app)
         keeper.keep(time.monotonic())
     keeper.keep(None)
 
@@ -180,7 +207,7 @@ class _Keeper:
             self._app.say(str(error), 'warning')
 
 
-def _draw_frames(app: App, count: int, screenshot: Path | None) -> int:
+def _draw_frames(app: App, count: int, screenshot: Path | None, timings: _Timings) -> int:
     """Draw `count` frames and as many more as the picture needs, and save the window; returns the exit code."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     drawn = 0
@@ -189,6 +216,7 @@ def _draw_frames(app: App, count: int, screenshot: Path | None) -> int:
             return _fail(f'The picture was not there after {PATIENCE_SECONDS:.0f} seconds: try a smaller model.')
         with app.window.frame(None if drawn < count else WAIT_SECONDS) as frame:
             app.draw(frame)
+        timings.note(app)
         drawn += 1
     for _ in range(SETTLING_FRAMES):
         with app.window.frame() as frame:

@@ -14,19 +14,19 @@ from pathlib import Path
 from gui_utils.texture import TexturePool
 from gui_utils.window import GraphicsLost, NoDisplay, Window, open_window
 from render.png_session import save_png, shared_text
-from render.session import Session
+from render.session import Session, is_animating
 from render.session_file import BadFile, load_session, recover_session, save_session
 from render.worker import RenderWorker, make_renderer
 from viz import files
 from viz.application import App
 from viz.opening import Plan, plans_of_session
+from viz.shortcuts import toggle_animation
 
 LOG = logging.getLogger(__name__)
 DEMO = 'demo:'
 AUTOSAVE_SECONDS = 30.0
 PATIENCE_SECONDS = 600.0
 """How long a headless window waits for its picture."""
-WAIT_SECONDS = 0.02
 SETTLING_FRAMES = 3
 """imgui shows the full effect of a change so many frames later."""
 
@@ -214,7 +214,9 @@ def _draw_frames(app: App, count: int, screenshot: Path | None, timings: _Timing
     while drawn < count or not app.is_current:
         if time.monotonic() > deadline:
             return _fail(f'The picture was not there after {PATIENCE_SECONDS:.0f} seconds: try a smaller model.')
-        with app.window.frame(None if drawn < count else WAIT_SECONDS) as frame:
+        if drawn >= count and is_animating(app.session):
+            app.session = toggle_animation(app.session)  # what moves is never current
+        with app.window.frame(None if drawn < count else app.wait_seconds) as frame:
             app.draw(frame)
         timings.note(app)
         drawn += 1

@@ -74,7 +74,7 @@ class App:
         self._requested: tuple[Session | None, tuple[RenderRequest | None, ...]] = (None, ())
         self._averaged: tuple[SideName, RenderRequest] | None = None
         self._edited_at, self._edited_by_mouse = 0.0, False
-        self._rebuild_layout, self._raise_tabs = False, 0
+        self._rebuild_layout, self._raise_tabs, self._first_frame = False, 0, True
         self._title, self._scale = '', session.window.scale
         self._follower: Follower | None = None
         self._looked_at = 0.0
@@ -158,6 +158,9 @@ class App:
         )
 
     def _draw(self, session: Session) -> Session:
+        if self._first_frame:
+            self._first_frame = False
+            layout.bake_letters()
         desk = self.desk()
         session = menus.draw_menus(session, desk, titles=TITLES)
         draw_status_line(session, desk)

@@ -13,9 +13,9 @@ def graphics_report() -> dict[str, Any]:
     return {'graphics': [asdict(finding) for finding in check_graphics()], 'gl': _opengl()}
 
 
-def cannot_draw(error: Exception) -> str:
+def cannot_draw(error: Exception, *, headless: bool) -> str:
     """Why the drawing libraries cannot be imported and what to do, as one sentence."""
-    return str(no_display(str(error)))
+    return str(no_display(str(error), headless=headless))
 
 
 def _opengl() -> dict[str, str]:

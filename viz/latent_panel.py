@@ -131,7 +131,7 @@ def _draw_seed(canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float
         )
     canvas.add_circle_filled(place, 0.14 * em, faint)
     colour = theme.faded(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED))
-    canvas.add_text(ImVec2(place.x + 0.35 * em, place.y - 1.25 * em), colour, seed_label(seed))
+    canvas.add_text(ImVec2(round(place.x + 0.35 * em), round(place.y - 1.25 * em)), colour, seed_label(seed))
 
 
 def _draw_cross(canvas: imgui.ImDrawList, center: ImVec2, em: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imgui_bundle import imgui
 
+from gui_utils import theme
 from viz.canvas import TITLE
 
 LEFT_EM = 20.0
@@ -13,6 +14,17 @@ LAYERS_SHARE = 0.47
 WIDEST_SHARE = 0.31
 """Of the window, for the panels on one side: the picture stays the largest thing."""
 LEFT_TOP, LEFT_BOTTOM, RIGHT_TOP, RIGHT_BOTTOM = 'left top', 'left bottom', 'right top', 'right bottom'
+
+
+def bake_letters() -> None:
+    """Have the letters drawn into the fonts' textures in one order, whatever is shown first.
+
+    Where a letter lies there decides its last bit on the screen: without this, two runs would differ.
+    """
+    letters = ''.join(map(chr, range(32, 127))) + '…·×°–←→↑↓ψβσ'
+    for which, size in ((theme.REGULAR, 1.0), (theme.BOLD, 1.0), (theme.BOLD, 1.15), (theme.MONO, 1.0)):
+        with theme.font(which, size):
+            imgui.calc_text_size(letters)
 
 
 def dock_space(*, rebuild: bool, places: dict[str, str]) -> bool:

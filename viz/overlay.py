@@ -29,7 +29,7 @@ def draw_progress_dot(desk: Desk) -> None:
     width = imgui.calc_text_size(text).x
     imgui.same_line()
     corner = imgui.get_cursor_screen_pos()
-    left = corner.x + imgui.get_content_region_avail().x - width - 0.8 * em
+    left = round(corner.x + imgui.get_content_region_avail().x - width - 0.8 * em)
     top = corner.y + imgui.get_style().frame_padding.y
     canvas = imgui.get_window_draw_list()
     canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.faded(theme.ACCENT_RGBA))
@@ -39,10 +39,11 @@ def draw_progress_dot(desk: Desk) -> None:
 def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
     """A few words on a dark ground around a point of the screen."""
     em, size = imgui.get_font_size(), imgui.calc_text_size(text)
-    low = ImVec2(x - size.x / 2 - 0.6 * em, y - size.y / 2 - 0.3 * em)
-    high = ImVec2(x + size.x / 2 + 0.6 * em, y + size.y / 2 + 0.3 * em)
+    # Whole pixels: letters between two would be blurred, differently from run to run.
+    low = ImVec2(round(x - size.x / 2 - 0.6 * em), round(y - size.y / 2 - 0.3 * em))
+    high = ImVec2(low.x + round(size.x + 1.2 * em), low.y + round(size.y + 0.6 * em))
     canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND, 0.85)), 0.4 * em)
-    canvas.add_text(ImVec2(low.x + 0.6 * em, low.y + 0.3 * em), theme.faded(theme.TEXT_RGBA), text)
+    canvas.add_text(ImVec2(low.x + round(0.6 * em), low.y + round(0.3 * em)), theme.faded(theme.TEXT_RGBA), text)
 
 
 def draw_side_label(name: SideName, pane: Rectangle, *, is_active: bool, known: SideView) -> None:

@@ -181,3 +181,11 @@ def test_capture_names_never_hit_an_existing_file(tmp_path: Path) -> None:
     first.touch()
     assert first.name == 'aliasscope-seed0-image-001.png'
     assert files.capture_path(session, None, '.png').name == 'aliasscope-seed0-image-002.png'
+
+
+def test_a_session_that_moves_comes_to_rest_for_its_screenshot(renderers: list[FakeRenderer], tmp_path: Path) -> None:
+    latent = replace(Session().a.latent, animate=True, speed=60.0)
+    session = Session(a=Side(ModelKey('demo:', 'sha-demo:'), latent=latent))
+    save_session(tmp_path / 's.json', session)
+    assert run_window(None, headless=True, session=tmp_path / 's.json', size=SIZE, frames=4) == 0
+    assert renderers[0].rendered[-1].latent.seeds != ((0, 1.0),)

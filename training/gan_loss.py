@@ -1,0 +1,241 @@
+"""One phase of the training of StyleGAN2 and StyleGAN3: what is minimised, and the gradients of it.
+
+Non-saturating logistic loss, R1 (Mescheder et al. 2018), path length regularization and style mixing (Karras et al. 2019,
+2020), augmentation (2020 b), blur of everything the discriminator sees at first (2021, Appendix F.2).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from networks.stylegan2 import SynthesisNetwork as StyleGAN2Synthesis
+from ops.upfirdn2d import filter2d
+from training.random_source import RandomSource, TorchRandom
+
+Phase = Literal['Gmain', 'Greg', 'Gboth', 'Dmain', 'Dreg', 'Dboth']
+"""Whose gradients (generator or discriminator), and of which terms: the loss, its regularization, or their sum."""
+PHASES: tuple[Phase, ...] = ('Gmain', 'Greg', 'Gboth', 'Dmain', 'Dreg', 'Dboth')
+Augment = Callable[[Tensor, RandomSource], Tensor]
+"""Changes images at random, before the discriminator sees them; `training.augment.AugmentPipe` is one."""
+Report = Mapping[str, Tensor]
+"""Statistics by their published names ('Loss/G/loss'), one value per image, detached."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Weights and schedules of the loss."""
+
+    r1_gamma: float = 10.0
+    """gamma: half of it weighs the squared gradient of the scores; 0 = no R1."""
+    style_mixing: float = 0.0
+    """Probability that a minibatch takes its later layers' latents from other z."""
+    path_length_weight: float = 0.0
+    """0 = no path length regularization."""
+    path_length_batch_shrink: int = 2
+    """Path length is measured on the batch divided by this, to save memory."""
+    path_length_decay: float = 0.01
+    """Speed at which the mean path length follows."""
+    blur_initial_sigma: float = 0.0
+    """Width of the blur at the start, in pixels: where it is halved."""
+    blur_fade_kimg: float = 0.0
+    """Thousands of images after which nothing is blurred any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class GanBatch:
+    """What one phase learns from."""
+
+    real_images: Tensor
+    """[batch, channels, height, width], in [-1, 1]."""
+    real_classes: Tensor
+    """[batch, class count], one-hot."""
+    z: Tensor
+    """[batch, z_dim], of the images to generate."""
+    z_classes: Tensor
+    """[batch, class count]."""
+
+
+class GanLoss:
+    """Computes losses and adds their gradients to the parameters; holds the running mean of the path length."""
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, config: LossConfig, *, augment: Augment | None = None
+    ) -> None:
+        """`generator`: has `mapping`, `synthesis` and `num_ws`, as both families have. Both networks stay where they are."""
+        self.config = config
+        self._generator: Any = generator
+        self._discriminator: Any = discriminator
+        self._augment = augment
+        self.path_length_mean = torch.zeros([], device=next(generator.parameters()).device)
+        """a, part of the state of a run."""
+
+    def accumulate(
+        self,
+        phase: Phase,
+        batch: GanBatch,
+        *,
+        gain: float = 1.0,
+        images_seen: int = 0,
+        source: RandomSource | None = None,
+    ) -> Report:
+        """Add the gradients of `gain` times the phase's mean loss, and return what it reports.
+
+        Only the phase's own network gets gradients. Averages inside the generator (w, magnitudes) move in 'Dmain' and
+        'Dboth' only.  `images_seen`: reals shown so far, for the blur.  `source`: of random numbers, None = torch's global
+        generator.  A phase whose terms all have weight 0 does and reports nothing.
+        """
+        if phase not in PHASES:
+            raise ValueError(f'there is no phase {phase!r}; choose one of {", ".join(PHASES)}')
+        call = _Call(batch, gain, blur_sigma(self.config, images_seen), source or TorchRandom())
+        main, regularize = phase[1:] in ('main', 'both'), phase[1:] in ('reg', 'both')
+        report: dict[str, Tensor] = {}
+        if phase[0] == 'G':
+            with _frozen(self._discriminator):
+                if main:
+                    report |= self._generator_main(call)
+                if regularize and self.config.path_length_weight != 0:
+                    report |= self._path_length(call)
+        elif main or self.config.r1_gamma != 0:
+            penalize = regularize and self.config.r1_gamma != 0
+            report |= self._discriminator_terms(call, main=main, penalize=penalize)
+        return {name: values.detach() for name, values in report.items()}
+
+    def _generator_main(self, call: '_Call') -> dict[str, Tensor]:
+        batch = call.batch
+        images, _ = self._generate(batch.z, batch.z_classes, call.source)
+        scores = self._score(images, batch.z_classes, call)
+        loss = F.softplus(-scores)  # -log sigmoid(D(fake))
+        (loss.mean() * call.gain).backward()
+        return {**_scores('fake', scores), 'Loss/G/loss': loss}
+
+    def _path_length(self, call: '_Call') -> dict[str, Tensor]:
+        """Pulls |J^T y| towards its running mean, for noise images y: equal steps in w, equal steps in the image."""
+        config, batch = self.config, call.batch
+        count = max(len(batch.z) // config.path_length_batch_shrink, 1)
+        images, ws = self._generate(batch.z[:count], batch.z_classes[:count], call.source)
+        lengths = path_lengths(images, ws, call.source.normal(images.shape).to(images.device))
+        # The mean moves first, and the penalty's gradient passes through its step.
+        mean = self.path_length_mean.lerp(lengths.mean(), config.path_length_decay)
+        self.path_length_mean = mean.detach()
+        penalty = (lengths - mean).square()
+        loss = penalty * config.path_length_weight
+        (loss.mean() * call.gain).backward()
+        return {'Loss/pl_penalty': penalty, 'Loss/G/reg': loss}
+
+    def _discriminator_terms(self, call: '_Call', *, main: bool, penalize: bool) -> dict[str, Tensor]:
+        batch, report, terms, fake_loss = call.batch, {}, [], None
+        if main:
+            with torch.no_grad():
+                fakes, _ = self._generate(batch.z, batch.z_classes, call.source, update_emas=True)
+            fake_scores = self._score(fakes, batch.z_classes, call)
+            fake_loss = F.softplus(fake_scores)  # -log(1 - sigmoid(D(fake)))
+            (fake_loss.mean() * call.gain).backward()  # now, so that its memory is free for the reals
+            report |= _scores('fake', fake_scores)
+        # R1 is measured at the image itself, before blur and augmentation.
+        reals = batch.real_images.detach().requires_grad_(penalize)
+        real_scores = self._score(reals, batch.real_classes, call)
+        report |= _scores('real', real_scores)
+        if fake_loss is not None:
+            real_loss = F.softplus(-real_scores)  # -log sigmoid(D(real))
+            terms.append(real_loss.mean())
+            report['Loss/D/loss'] = fake_loss + real_loss
+        if penalize:
+            penalty = squared_gradients(real_scores, reals)
+            report |= {'Loss/r1_penalty': penalty, 'Loss/D/reg': penalty * (self.config.r1_gamma / 2)}
+            terms.append(report['Loss/D/reg'].mean())
+        (torch.stack(terms).sum() * call.gain).backward()
+        return report
+
+    def _generate(
+        self, z: Tensor, classes: Tensor, source: RandomSource, *, update_emas: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Images, and the latents ws [batch, num_ws, w_dim] that they were made of."""
+        generator = self._generator
+        ws = generator.mapping(z, classes, update_emas=update_emas)
+        if self.config.style_mixing > 0:
+            ws = self._mix(ws, z, classes, source)
+        is_noisy = isinstance(generator.synthesis, StyleGAN2Synthesis)
+        noise = {'noise_draw': source.normal} if is_noisy else {}
+        return generator.synthesis(ws, update_emas=update_emas, **noise), ws
+
+    def _mix(self, ws: Tensor, z: Tensor, classes: Tensor, source: RandomSource) -> Tensor:
+        """`ws` with the layers from a random one on taken from other z, in a random share of the minibatches."""
+        if float(source.uniform((1,))) >= self.config.style_mixing:
+            return ws
+        first = 1 + int(source.uniform((1,)) * (ws.shape[1] - 1))
+        other = self._generator.mapping(source.normal(z.shape).to(z.device), classes)
+        return torch.cat([ws[:, :first], other[:, first:]], 1)
+
+    def _score(self, images: Tensor, classes: Tensor, call: '_Call') -> Tensor:
+        """Scores [batch, 1] of the images, blurred and augmented."""
+        images = blur(images, call.blur_sigma)
+        if self._augment is not None:
+            images = self._augment(images, call.source)
+        return self._discriminator(images, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What the parts of one phase share."""
+
+    batch: GanBatch
+    gain: float
+    blur_sigma: float
+    source: RandomSource
+
+
+def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
+    """[batch]: root mean square over layers of the length of J^T y, differentiable (Karras et al. 2020, Sec. 3.2).
+
+    `images` [batch, channels, height, width] must depend on `ws` [batch, num_ws, w_dim].  `noise`: unit normal, of the
+    shape of the images; y is it over the root of the number of pixels, so that the result depends less on the resolution.
+    """
+    pixels = images.shape[2] * images.shape[3]
+    (gradient,) = torch.autograd.grad((images * noise).sum() / math.sqrt(pixels), ws, create_graph=True)
+    return gradient.square().sum(2).mean(1).sqrt()
+
+
+def squared_gradients(scores: Tensor, images: Tensor) -> Tensor:
+    """[batch]: squared length of the gradient of each score with respect to its image, differentiable (R1)."""
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().sum([1, 2, 3])
+
+
+def blur_sigma(config: LossConfig, images_seen: int) -> float:
+    """Width of the blur in pixels: from `blur_initial_sigma` linearly to 0 at `blur_fade_kimg`."""
+    if config.blur_fade_kimg <= 0:
+        return 0.0
+    return max(1 - images_seen / (config.blur_fade_kimg * 1000), 0) * config.blur_initial_sigma
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """`images` under the kernel 2^-(distance / sigma)², up to 3 sigma, zeros around; unchanged below a third of a pixel."""
+    radius = math.floor(3 * sigma)
+    if radius < 1:
+        return images
+    distance = torch.arange(-radius, radius + 1, device=images.device)
+    taps = torch.exp2(-(distance / sigma).square())
+    return filter2d(images, taps / taps.sum())
+
+
+def _scores(kind: str, scores: Tensor) -> dict[str, Tensor]:
+    return {f'Loss/scores/{kind}': scores, f'Loss/signs/{kind}': scores.sign()}
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Inside, the network's parameters get no gradients; what passes through it still does."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)

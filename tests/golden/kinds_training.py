@@ -34,6 +34,9 @@ class StoredDraws:
 
 def _augment(case: Case) -> dict[str, Tensor]:
     pipe = AugmentPipe(**case.config)
+    for name, own in pipe.state_dict().items():
+        if not torch.allclose(own, case.state[name], rtol=0, atol=1e-7):
+            raise Mismatch(f'the buffer {name} is built otherwise than the stored one')
     pipe.load_state_dict(dict(case.state))
     if 'p' in case.args:
         pipe.p.fill_(case.args['p'])

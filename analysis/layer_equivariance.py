@@ -6,7 +6,7 @@ evaluation mode, so both passes see the same network.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,10 @@ IMAGE_STD = 0.5
 DYNAMIC_RANGE = 2.0
 SINC_REACH = 10
 """Half the length of the interpolation filter, the layers' margin in the paper's networks."""
+REACHES = (SINC_REACH, 6, 4)
+"""For layers whose margin is small."""
+WHOLE = 1e-6
+"""Shifts this near to whole samples need no interpolation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,22 @@ class Grid:
         y = (torch.arange(self.height, dtype=torch.float64) + 0.5 - self.height / 2).abs() <= limit
         x = (torch.arange(self.width, dtype=torch.float64) + 0.5 - self.width / 2).abs() <= limit
         return (y[:, None] & x[None, :]).float()
+
+    def positions(self) -> tuple[Tensor, Tensor]:
+        """Places of the samples in image widths from the centre: x [1, width] and y [height, 1], float64."""
+        x = (torch.arange(self.width, dtype=torch.float64) + 0.5 - self.width / 2) / self.rate
+        y = (torch.arange(self.height, dtype=torch.float64) + 0.5 - self.height / 2) / self.rate
+        return x[None, :], y[:, None]
+
+    def edge_mask(self, share: float = 1 / 8) -> Tensor:
+        """[height, width], 1 on the canvas within `share` of its width from its border."""
+        return self.canvas_mask() - self.canvas_mask(inset=share * self.rate)
+
+    def inside_mask(self, x: tuple[float, float], y: tuple[float, float]) -> Tensor:
+        """[height, width], 1 on the canvas between two limits each, in image widths from the centre."""
+        across, down = self.positions()
+        inside = (across >= x[0]) & (across <= x[1]) & (down >= y[0]) & (down <= y[1])
+        return inside.float() * self.canvas_mask()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,16 @@ class FeatureError:
             return math.inf
         return 10 * math.log10(DYNAMIC_RANGE**2 / IMAGE_STD**2 * self.power / self.squared)
 
+    def why_not(self) -> str:
+        """Why there is no number, as a sentence; empty where there is one."""
+        if self.count == 0:
+            return 'The motion leaves nothing of this layer that could be compared.'
+        if math.isnan(self.squared) or math.isnan(self.power) or math.isinf(self.power):
+            return 'The layer holds values that are not finite numbers.'
+        if not self.power > 0:
+            return 'The layer does not vary across the picture, so nothing can be seen to move in it.'
+        return ''
+
 
 def feature_error(reference: Moved, test: Tensor, mask: Tensor) -> FeatureError:
     """Difference of `test` [batch, channels, height, width] from `reference` where both masks are 1."""
@@ -71,9 +101,9 @@ def feature_error(reference: Moved, test: Tensor, mask: Tensor) -> FeatureError:
     return FeatureError(squared, power, count * expected.shape[0] * expected.shape[1])
 
 
-def moved_features(features: Tensor, grid: Grid, x: float, y: float) -> Moved:
+def moved_features(features: Tensor, grid: Grid, x: float, y: float, *, reach: int = SINC_REACH) -> Moved:
     """Features moved by (x, y) image widths on their own grid: what an equivariant layer yields for a moved input."""
-    return translate_samples(features, x * grid.rate, y * grid.rate, reach=SINC_REACH)
+    return translate_samples(features, x * grid.rate, y * grid.rate, reach=reach)
 
 
 def layer_error(base: Tensor, moved: Tensor, grid: Grid, x: float, y: float) -> FeatureError:
@@ -85,16 +115,72 @@ def layer_error(base: Tensor, moved: Tensor, grid: Grid, x: float, y: float) -> 
     return feature_error(moved_features(base, grid, x, y), moved, grid.canvas_mask().to(base.device))
 
 
-def created_error(
-    base: Tensor, from_ideal_input: Tensor, grid: Grid, x: float, y: float, *, border: float
-) -> FeatureError:
-    """The part of the error that the layer makes itself: its input was moved ideally instead of by the network.
+@dataclass(frozen=True, slots=True)
+class IdealShift:
+    """A shift by (x, y) image widths of what a layer receives, and where its output then depends on known samples only."""
 
-    `from_ideal_input`: its output for `moved_features` of its input. `border`: samples at the canvas border, of this
-    grid, that depend on input samples which the ideal shift could not know.
+    inner: Grid
+    """Of the input."""
+    outer: Grid
+    """Of the output."""
+    x: float
+    y: float
+    support: float
+    """How far the layer looks, in image widths."""
+    reach: int = SINC_REACH
+    """Of the interpolation, where the shift is not one of whole samples."""
+
+    def known(self) -> Tensor:
+        """[height, width] of the output, 1 where all that it depends on is known."""
+        limits = [
+            self._limits(self.x, self.inner.width, self.outer.width),
+            self._limits(self.y, self.inner.height, self.outer.height),
+        ]
+        return self.outer.inside_mask(*limits)
+
+    def fitting(self) -> 'IdealShift':
+        """The same with the longest interpolation that leaves a quarter of the canvas; see `shift_limit` for its price."""
+        enough = float(self.outer.canvas_mask().sum()) / 4
+        tried = [replace(self, reach=reach) for reach in REACHES]
+        return next((one for one in tried if float(one.known().sum()) >= enough), self)
+
+    def _limits(self, shift: float, inner: int, outer: int) -> tuple[float, float]:
+        lost_inner = self.support + _interpolated(shift, self.inner, self.reach)
+        half = min(
+            inner / self.inner.rate / 2 - lost_inner,
+            outer / self.outer.rate / 2 - _interpolated(shift, self.outer, self.reach),
+        )
+        return -half + max(shift, 0.0), half + min(shift, 0.0)
+
+
+def _interpolated(shift: float, grid: Grid, reach: int) -> float:
+    """How much of the border the interpolation takes, in image widths."""
+    samples = shift * grid.rate
+    return 0.0 if abs(samples - round(samples)) < WHOLE else reach / grid.rate
+
+
+def shift_limit(base: Tensor, ideal: IdealShift) -> float:
+    """What the ideal shift itself is good for, in dB: it is compared with a shift there and back, whose error is twice as large.
+
+    Infinite for whole samples; NaN where too little is known. Nothing above this number can be told apart.
     """
-    mask = grid.canvas_mask(inset=max(border, 0.0)).to(base.device)
-    return feature_error(moved_features(base, grid, x, y), from_ideal_input, mask)
+    x, y, grid, reach = ideal.x, ideal.y, ideal.outer, ideal.reach
+    if _interpolated(x, grid, reach) == _interpolated(y, grid, reach) == 0:
+        return math.inf
+    there = moved_features(base, grid, x, y, reach=reach)
+    back = moved_features(there.image, grid, -x, -y, reach=reach)
+    inset = 2 * reach - (min(grid.height, grid.width) - grid.rate) / 2
+    mask = grid.canvas_mask(max(inset, 0)).to(base.device)
+    return feature_error(Moved(base, back.mask * there.mask), back.image, mask).psnr() + 20 * math.log10(2)
+
+
+def created_error(base: Tensor, from_ideal_input: Tensor, ideal: IdealShift) -> FeatureError:
+    """The part of the error that the layer makes itself: its input was moved by `ideal` instead of by the network.
+
+    `base`: its output for the input that was not moved; `from_ideal_input`: for `moved_features` of that input.
+    """
+    reference = moved_features(base, ideal.outer, ideal.x, ideal.y, reach=ideal.reach)
+    return feature_error(reference, from_ideal_input, ideal.known().to(base.device))
 
 
 def lie_error(base: Tensor, moved: Tensor, grid: Grid, x: float, y: float) -> float:

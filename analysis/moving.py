@@ -205,7 +205,7 @@ def _delay(features: Tensor, offset: float, axis: int, reach: int) -> tuple[Tens
     steps = torch.arange(1 - reach, reach + 1, dtype=torch.float64)
     distance = steps - fraction
     # Kaiser window as a continuous function of the distance from the centre of the delayed pulse.
-    beta = 11.0
+    beta = reach + 1.0
     taper = torch.i0(beta * (1 - (distance / reach).square()).clamp(min=0).sqrt()) / torch.i0(torch.tensor(beta))
     taps = torch.sinc(distance) * taper
     return _convolve_axis(features, whole, steps.long().tolist(), (taps / taps.sum()).tolist(), axis)

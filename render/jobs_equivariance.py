@@ -6,57 +6,24 @@ Like every job, a generator that yields `Progress` after each short step and can
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from render.request import IDENTITY, Affine, RenderRequest
+from render.measures import EquivarianceScore, Metric
+from render.measures import Ladder as Ladder
+from render.measures import LadderRow as LadderRow
+from render.request import Affine, RenderRequest
 from render.worker import Job, Progress
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from networks.adapters.base import Inspectable
     from render.renderer import Renderer
 
-Metric = Literal['eq-t', 'eq-t-frac', 'eq-r']
 METRICS: tuple[Metric, ...] = ('eq-t', 'eq-t-frac', 'eq-r')
 GOOD_DB = {'eq-t': 50.0, 'eq-t-frac': 40.0, 'eq-r': 40.0}
 """From where on the paper calls a result good (Appendix A; EQ-T_frac saturates below 50 dB, E.2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class EquivarianceScore:
-    """One metric over all samples so far."""
-
-    metric: Metric
-    decibels: float
-    """PSNR pooled over all samples; NaN when no pixel was valid, infinite without any error."""
-    samples: int
-    lowest: float
-    """Of single samples."""
-    highest: float
-
-
-@dataclass(frozen=True, slots=True)
-class LadderRow:
-    """One layer for every shift."""
-
-    layer: str
-    label: str
-    rate: float
-    decibels: tuple[float, ...]
-    """Per shift; NaN where the shift leaves nothing to compare or the layer does not vary."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """Equivariance of every layer for shifts of falling size."""
-
-    shifts: tuple[float, ...]
-    """In image widths, along x."""
-    rows: tuple[LadderRow, ...]
-    samples: int
 
 
 def equivariance(
@@ -93,32 +60,20 @@ def equivariance(
 
 
 def layer_ladder(renderer: Renderer, *, request: RenderRequest, samples: int = 1, first_seed: int = 0) -> Job:
-    """Equivariance of every layer and of the image for shifts from 1/16 image width to below a pixel; `Ladder`."""
-    from analysis.layer_equivariance import FeatureError, dyadic_shifts
+    """Equivariance of every layer and of the image for shifts from 1/16 image width to below a pixel; `Ladder`.
 
-    adapter = _movable(renderer, request)
-    shifts = dyadic_shifts(adapter.info.resolution)
-    layers = [layer for layer in adapter.info.layers if layer.rate is not None]
-    totals = {(layer.name, shift): FeatureError() for layer in layers for shift in shifts}
-    ladder, steps = None, samples * len(shifts)
-    for index in range(samples):
-        base = _features(adapter, request, first_seed + index, IDENTITY)
-        for number, shift in enumerate(shifts):
-            moved = _features(adapter, request, first_seed + index, (1.0, 0.0, shift, 0.0, 1.0, 0.0))
-            for layer in layers:
-                if layer.name in base and layer.name in moved:
-                    error = _layer_error(base[layer.name], moved[layer.name], layer.rate or 1.0, shift)
-                    totals[layer.name, shift] = totals[layer.name, shift] + error
-            rows = tuple(
-                LadderRow(x.name, x.label, x.rate or 1.0, tuple(totals[x.name, s].psnr() for s in shifts))
-                for x in layers
-            )
-            ladder = Ladder(shifts, rows, index + 1)
-            done = index * len(shifts) + number + 1
-            yield Progress(
-                done / steps, f'shift {number + 1} of {len(shifts)}, latent {index + 1} of {samples}', ladder
-            )
-    return ladder
+    Without an input transform only `created`: what each layer makes of an ideally moved input.
+    """
+    from render.measuring.equivariance import ladder_job
+
+    return (yield from ladder_job(renderer, request, samples, first_seed))
+
+
+def lie_ladder(renderer: Renderer, *, request: RenderRequest, samples: int = 1, first_seed: int = 0) -> Job:
+    """Lie derivative of every layer for small translations and rotations; `LieLadder`."""
+    from render.measuring.equivariance import lie_job
+
+    return (yield from lie_job(renderer, request, samples, first_seed))
 
 
 class _Generate:
@@ -144,37 +99,6 @@ def _movable(renderer: Renderer, request: RenderRequest) -> Inspectable:
     if why_not is not None:
         raise ValueError(f'Equivariance cannot be measured: {why_not}')
     return adapter
-
-
-def _features(adapter: Inspectable, request: RenderRequest, seed: int, transform: Affine) -> dict[str, torch.Tensor]:
-    """Every layer's output for one seed, by layer name."""
-    import torch
-
-    from render.capture import observe
-    from render.renderer import make_latents, synthesize
-
-    found: dict[str, torch.Tensor] = {}
-    names = [layer.name for layer in adapter.info.layers]
-
-    def keep(name: str, output: object) -> None:
-        if isinstance(output, torch.Tensor) and output.ndim == 4:
-            found[name] = output.float()
-
-    with torch.inference_mode():
-        latents, _ = make_latents(adapter, replace(request.latent, seeds=((seed, 1.0),)))
-        spec = replace(request.synthesis, layer=None, edits=(), transform=transform)
-        with observe(adapter.module, names, keep):
-            synthesize(adapter, latents, spec)
-    return found
-
-
-def _layer_error(base: torch.Tensor, moved: torch.Tensor, rate: float, shift: float):
-    import torch
-
-    from analysis.layer_equivariance import Grid, layer_error
-
-    with torch.inference_mode():
-        return layer_error(base, moved, Grid(rate, *base.shape[-2:]), shift, 0.0)
 
 
 def verdict(score: EquivarianceScore) -> str:

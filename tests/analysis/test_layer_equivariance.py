@@ -7,6 +7,7 @@ from torch import Tensor
 from analysis.layer_equivariance import (
     FeatureError,
     Grid,
+    IdealShift,
     created_error,
     dyadic_shifts,
     layer_error,
@@ -66,7 +67,8 @@ def test_an_ideal_input_leaves_only_what_the_layer_makes():
     base = features(0, 0, highest=4.0)
     ideal = moved_features(base, GRID, 0.3 / 32, 0.0)
     squared = ideal.image.square()  # a pointwise layer, equivariant as long as the doubled frequencies fit the grid
-    error = created_error(base.square(), squared, GRID, 0.3 / 32, 0.0, border=4)
+    shift = IdealShift(GRID, GRID, 0.3 / 32, 0.0, support=0.0)
+    error = created_error(base.square(), squared, shift)
     assert error.psnr() > 70
 
 

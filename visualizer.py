@@ -18,15 +18,20 @@ FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
-    options = parse(arguments)
+    try:
+        return attempt(parse(arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def attempt(options: Any) -> int:
+    """Run the command; every failure becomes an exit code, and one sentence on stderr."""
     if not options.verbose:
         quiet()
     try:
         code = run(options)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output is gone; Python must not try to flush the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +108,7 @@ def window(options: Any) -> int:
     except (ImportError, OSError) as error:  # libGL or libX11 are not there
         from viz.doctor import cannot_draw
 
-        reason = cannot_draw(error)
+        reason = cannot_draw(error, headless=options.headless)
         if fallback is not None:
             return fallback(reason)
         raise RuntimeError(reason) from error

@@ -12,7 +12,7 @@ from networks.sources import is_function, resolve
 from render.options import ConvertOptions, InfoOptions
 from render.request import ModelKey
 from render.source import find_source
-from render.terminal import open_source, progress_bar, say
+from render.terminal import open_source, progress_bar
 
 _COLUMNS = ('layer', 'channels', 'size', 'rate s', 'cutoff f_c', 'stopband f_t', 'half-width f_h', 'up', 'down', 'type')
 
@@ -39,9 +39,9 @@ def convert(options: ConvertOptions) -> int:
         raise BadFile('cannot-write', f'{shown(options.out)} cannot be written ({reason}).') from None
     with progress_bar() as report:
         found = convert_file(resolve(options.path), options.out, network=options.network, on_progress=report)
-    for note in found.notes:
-        say(note)
     print(f'{options.out}: {found.network}, {found.family}, {len(found.tensors)} tensors')
+    for note in found.notes:
+        print(note)
     return 0
 
 

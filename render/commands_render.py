@@ -40,6 +40,9 @@ def render(options: RenderOptions) -> int:
     network = None if options.network == 'G_ema' else options.network
     source = find_source(options.path, session_file=options.session, network=network)
     store, key, info = open_source(source, options.device)
+    for note in info.notes:
+        if 'not finite' in note:  # the one remark of the reader that explains a blank picture
+            say(note)
     session = chosen_session(with_model(source, key), options, info)
     renderer = Renderer(store)
     request = chosen_request(session, options, info)

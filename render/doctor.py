@@ -1,13 +1,28 @@
 """What this machine offers for running networks, looked at in a way that survives anything that is missing."""
 
+import importlib
 import importlib.metadata
 import platform
 import sys
 from typing import Any
 
-_PACKAGES = (
-    'torch', 'numpy', 'imgui-bundle', 'glfw', 'PyOpenGL', 'imageio', 'imageio-ffmpeg', 'pillow', 'OpenEXR', 'safetensors', 'tyro', 'tqdm', 'numba', 'cupy-cuda13x',
-)  # fmt: skip
+_PACKAGES = {
+    'torch': 'torch',
+    'numpy': 'numpy',
+    'numba': 'numba',
+    'cupy-cuda13x': 'cupy',
+    'imgui-bundle': None,
+    'glfw': None,
+    'PyOpenGL': None,
+    'imageio': None,
+    'imageio-ffmpeg': 'imageio_ffmpeg',
+    'pillow': 'PIL',
+    'OpenEXR': 'OpenEXR',
+    'safetensors': 'safetensors',
+    'tyro': None,
+    'tqdm': None,
+}
+"""Package -> module that is imported to see whether it works; None: looked at elsewhere, or needed to get here."""
 
 
 def machine_report() -> dict[str, Any]:
@@ -15,7 +30,7 @@ def machine_report() -> dict[str, Any]:
     report: dict[str, Any] = {
         'python': f'{platform.python_version()} ({sys.executable})',
         'system': platform.platform(),
-        'packages': {name: _version(name) for name in _PACKAGES},
+        'packages': {name: _version(name, module) for name, module in _PACKAGES.items()},
     }
     report |= _torch_report()
     report |= _operator_report()
@@ -23,11 +38,18 @@ def machine_report() -> dict[str, Any]:
     return report
 
 
-def _version(package: str) -> str | None:
+def _version(package: str, module: str | None) -> str | None:
+    """The installed version, and why it does not work if it does not; None: not installed."""
     try:
-        return importlib.metadata.version(package)
+        version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+    try:
+        if module is not None:
+            importlib.import_module(module)
+    except Exception as error:  # whatever a broken installation raises: the doctor must say it, not die of it
+        return f'{version}, {_sentence(error)}'
+    return version
 
 
 def _torch_report() -> dict[str, Any]:
@@ -41,7 +63,7 @@ def _torch_report() -> dict[str, Any]:
             'cuda': torch.version.cuda or 'this torch was built without CUDA',
             'device': f'{device}: {title}',
         }
-    except Exception as error:  # whatever a broken installation raises: the doctor must say it, not die of it
+    except Exception as error:  # see above
         return {'torch': _sentence(error), 'cuda': None, 'device': None}
 
 

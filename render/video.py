@@ -44,12 +44,11 @@ class ClipWriter:
         """One more frame, [height, width, 3 or 4] uint8; alpha is blended with black."""
         frame = _even(_opaque(image))
         size = (frame.shape[1], frame.shape[0])
-        if self._sink is None:
-            self._start(size)
-        if size != self._size or self._sink is None:
+        sink = self._sink or self._start(size)
+        if size != self._size:
             raise ValueError(f'frame {self.frames} is {size}, but the clip is {self._size}.')
         try:
-            self._sink.send(frame)
+            sink.send(frame)
         except OSError as error:
             raise self._failed(error) from error
         self.frames += 1
@@ -62,7 +61,7 @@ class ClipWriter:
         except OSError as error:
             raise self._failed(error) from error
 
-    def _start(self, size: tuple[int, int]) -> None:
+    def _start(self, size: tuple[int, int]) -> Generator[None, Any, None]:
         try:
             from imageio_ffmpeg import write_frames
         except ImportError as error:
@@ -74,7 +73,7 @@ class ClipWriter:
         except OSError as error:
             raise self._failed(error) from error
         comment = ['-metadata', f'comment={self._text}'] if self._text else []
-        self._sink = write_frames(
+        sink = write_frames(
             str(self._temporary),
             size,
             fps=self._rate,
@@ -85,8 +84,9 @@ class ClipWriter:
             ffmpeg_log_level='error',
             output_params=['-crf', str(_CRF), '-movflags', '+faststart', *comment],
         )
-        self._sink.send(None)
-        self._size = size
+        sink.send(None)
+        self._sink, self._size = sink, size
+        return sink
 
     def _close(self) -> None:
         if self._sink is not None:

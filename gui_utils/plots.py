@@ -159,7 +159,7 @@ def heatmap(
                 place = (mouse.x, mouse.y)
     if area:
         imgui.same_line(0.0, 0.25 * imgui.get_font_size())
-        _colour_bar(*area, limits, bar_label, colour_map)
+        _colour_bar(*area, limits, bar_label, colour_map, textures)
     return place
 
 
@@ -182,6 +182,12 @@ def colour_table(colour_map: ColourMap) -> np.ndarray:
     where = np.linspace(0, len(corners) - 1, 256)
     channels = [np.interp(where, np.arange(len(corners)), corners[:, channel]) for channel in range(3)]
     return np.stack([*channels, np.full(256, 255.0)], axis=1).round().astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=8)
+def _colour_strip(colour_map: ColourMap) -> np.ndarray:
+    """The colours from the last at the top to the first: [256, 1, 4] uint8."""
+    return np.ascontiguousarray(colour_table(colour_map)[::-1, None])
 
 
 _COLOUR_POINTS = {
@@ -296,17 +302,15 @@ def _heatmap_size(aspect: float, height: float, has_x_label: bool, has_y_label: 
     return width, min(height, ((width - across) / aspect + down) / em)
 
 
-def _colour_bar(corner: ImVec2, size: ImVec2, limits: Limits, label: str, colour_map: ColourMap) -> None:
+def _colour_bar(
+    corner: ImVec2, size: ImVec2, limits: Limits, label: str, colour_map: ColourMap, textures: Textures
+) -> None:
     """The scale of colours as tall as the plot beside it, with numbers."""
-    em, canvas, steps = imgui.get_font_size(), imgui.get_window_draw_list(), 32
-    left, colours = imgui.get_cursor_screen_pos().x, colour_table(colour_map)
-    edges = np.linspace(corner.y + size.y, corner.y, steps + 1)
-    packed = [theme.faded(int(colours[round(step * 255 / steps)].view(np.uint32)[0])) for step in range(steps + 1)]
-    for step in range(steps):
-        low, high = packed[step], packed[step + 1]
-        canvas.add_rect_filled_multi_color(
-            ImVec2(left, edges[step + 1]), ImVec2(left + 0.7 * em, edges[step]), high, high, low, low
-        )
+    em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
+    left = imgui.get_cursor_screen_pos().x
+    strip = textures.show(f'colours {colour_map}', _colour_strip(colour_map), filter='linear')
+    low, high = ImVec2(left, corner.y), ImVec2(left + 0.7 * em, corner.y + size.y)
+    canvas.add_image(strip, low, high, col=theme.faded(0xFFFFFFFF))
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         number = f'{limits[0] + share * (limits[1] - limits[0]):.4g}'
         y = corner.y + size.y * (1 - share) - em * (0.15 + 0.7 * (1 - share) if share in (0.0, 1.0) else 0.5)

@@ -40,10 +40,10 @@ def translate(image: Tensor, x: float, y: float) -> tuple[Tensor, Tensor]:
 
     `image`: [channels, height, width]; `x`, `y`: pixels, fractions allowed.
     """
-    image, known_x = _shift(image, x)
-    image, known_y = _shift(image.transpose(-1, -2), y)
+    image, known_x = _shift(image, x, axis=-1)
+    image, known_y = _shift(image, y, axis=-2)
     mask = known_y[:, None] & known_x[None, :]
-    return (image.transpose(-1, -2) * mask).contiguous(), mask
+    return image * mask, mask
 
 
 def lanczos(x: Tensor, lobes: int = LOBES) -> Tensor:
@@ -51,9 +51,9 @@ def lanczos(x: Tensor, lobes: int = LOBES) -> Tensor:
     return torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), torch.zeros_like(x))
 
 
-def _shift(image: Tensor, pixels: float) -> tuple[Tensor, Tensor]:
-    """out[..., i] = image[..., i + pixels], and which i are known."""
-    width = image.shape[-1]
+def _shift(image: Tensor, pixels: float, *, axis: int) -> tuple[Tensor, Tensor]:
+    """out[i] = image[i + pixels] along one axis (-1 or -2), and which i are known."""
+    size = image.shape[axis]
     whole = math.floor(pixels + 1e-9)
     fraction = pixels - whole
     if abs(fraction) < 1e-6:
@@ -63,15 +63,16 @@ def _shift(image: Tensor, pixels: float) -> tuple[Tensor, Tensor]:
         weights = lanczos(torch.arange(1 - LOBES, LOBES + 1, dtype=torch.float64) - fraction)
         taps = weights / weights.sum()
     last = first + taps.shape[0] - 1  # pixel i needs the samples i + first … i + last
-    position = torch.arange(width, device=image.device)
-    known = (position + first >= 0) & (position + last < width)
-    if first >= width or last <= -width:
+    position = torch.arange(size, device=image.device)
+    known = (position + first >= 0) & (position + last < size)
+    if first >= size or last <= -size:
         return torch.zeros_like(image), known
     before, after = max(-first, 0), max(last, 0)
-    padded = pad(image, (before, after), mode='replicate')
-    moved = torch.zeros_like(image)
+    edges = (before, after, 0, 0) if axis == -1 else (0, 0, before, after)
+    padded = pad(image, edges, mode='replicate')
+    moved = torch.zeros_like(image, memory_format=torch.contiguous_format)
     for index, tap in enumerate(taps.tolist()):
-        moved.add_(padded.narrow(-1, before + first + index, width), alpha=tap)
+        moved.add_(padded.narrow(axis, before + first + index, size), alpha=tap)
     return moved, known
 
 
@@ -94,11 +95,10 @@ def _affine_lookup(image: Tensor, matrix: Rows, rate: float) -> tuple[Tensor, Te
 
 def _enlarge(image: Tensor) -> Tensor:
     """[channels, 2 height, 2 width]: the same picture on twice the samples, by Lanczos, edges repeated."""
-    for _ in range(2):
-        left, _ = _shift(image, -0.25)
-        right, _ = _shift(image, 0.25)
-        image = torch.stack([left, right], dim=-1).flatten(-2).transpose(-1, -2)
-    return image
+    left, right = (_shift(image, pixels, axis=-1)[0] for pixels in (-0.25, 0.25))
+    image = torch.stack([left, right], dim=-1).flatten(-2)
+    above, below = (_shift(image, pixels, axis=-2)[0] for pixels in (-0.25, 0.25))
+    return torch.stack([above, below], dim=-2).flatten(-3, -2)
 
 
 def _lowpass(image: Tensor, factor: float) -> Tensor:

@@ -74,10 +74,13 @@ def to_rgba8(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 def colour_map_rgba(x: Tensor, name: str) -> Tensor:
     """[height, width, 4] uint8 of `x` [height, width] in [-1, 1] through a colour map; NaN as `NAN_COLOUR`."""
-    index = (x.to(torch.float32) * 127.5).add_(128).clamp_(0, 255).nan_to_num_(nan=0.0).to(torch.int64)
     table = torch.full([256, 4], 255, dtype=torch.uint8)
     table[:, :3] = colormap(name)
-    return _mark_nan(table.to(x.device)[index], x[None])
+    whole_pixels = table.view(torch.int32).flatten().to(x.device)
+    brightness = (x.to(torch.float32) * 127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+    # By way of uint8, and four bytes at once: several times faster than looking up rows of the table.
+    pixels = whole_pixels.index_select(0, brightness.flatten().to(torch.int32))
+    return _mark_nan(pixels.view(torch.uint8).view(*x.shape, 4), x[None])
 
 
 def spectrum_of_power(power: Tensor, rate: float, *, samples: int = 1) -> Spectrum:
@@ -166,11 +169,12 @@ def _sheet(x: Tensor, view: ViewSpec, transform: Affine, rate: float | None) -> 
     height, width = layout.cell_height, layout.cell_width
     image = torch.empty([layout.height, layout.width, 4], dtype=torch.uint8, device=x.device)
     image[:] = torch.tensor([*LINE_COLOUR, 255], dtype=torch.uint8, device=x.device)
+    coloured = colour_map_rgba(scaled.flatten(0, 1), view.colormap).view(layout.count, *scaled.shape[1:], 4)
     values = torch.full([1, layout.height, layout.width], float('nan'), device=x.device)
     for index in range(layout.count):
         top, left = layout.corner(index)
         cell = image[top : top + height, left : left + width]
-        cell[:] = colour_map_rgba(scaled[index], view.colormap)
+        cell[:] = coloured[index]
         if mask is not None:
             cell[..., 3] = mask[:height, :width].to(torch.uint8) * 255
         values[0, top : top + height, left : left + width] = cells[index]

@@ -1,5 +1,6 @@
 """Modulated convolutions of a layer, with what can be computed once per weight kept beside the weight."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -34,6 +35,11 @@ class PreparedWeight:
     power: Tensor
     """Sum of the squares of each filter, [in, out]: what demodulation needs."""
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it is the weight of a 1x1 convolution."""
+        return self.values.ndim == 2
+
     def bytes(self) -> int:
         """Memory that it takes."""
         return 4 * (self.values.numel() + self.power.numel())
@@ -44,6 +50,7 @@ class _Weights:
     """The one owner of prepared weights; they go when their weights go."""
 
     prepared: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 _weights = _Weights()
@@ -56,17 +63,22 @@ def prepared_weight(weight: Tensor, *, demodulate: bool) -> PreparedWeight:
     if known is not None and known.version == version and known.demodulated == demodulate:
         return known
     made = _prepare(weight.detach(), version, demodulate)
-    if made.bytes() + sum(other.bytes() for other in _weights.prepared.values()) <= _MOST_BYTES:
-        _weights.prepared[weight] = made
+    with _weights.lock:
+        if made.bytes() + sum(other.bytes() for other in _weights.prepared.values()) <= _MOST_BYTES:
+            _weights.prepared[weight] = made
     return made
 
 
 def modulate(styles: Tensor, input_gain: Tensor | None, prepared: PreparedWeight) -> tuple[Tensor, Tensor | None]:
-    """Factors of the input [batch, in], and of the output [batch, out] or None, that do what modulating weights does."""
+    """Factors of the input [batch, in], and of the output [batch, out] or None, that do what modulating weights does.
+
+    With styles s and s² their mean square, the reference scales by s / |s| and demodulates by 1 / sqrt(sum w² s² / |s|² + e).
+    |s| cancels but beside e.
+    """
     scale = None
     if prepared.demodulated:
-        styles = styles * styles.square().mean().rsqrt()
-        scale = torch.addmm(torch.tensor(_EPSILON), styles.square(), prepared.power).rsqrt_()
+        squares = styles.square()
+        scale = torch.addmm(squares.mean(), squares, prepared.power, beta=_EPSILON).rsqrt_()
     return (styles if input_gain is None else styles * input_gain), scale
 
 
@@ -80,7 +92,7 @@ def convolve(
     """
     if kernel is not None and prepared.shape is not None:
         return _by_kernel(x, prepared, prepared.shape, factors, padding, kernel)
-    if prepared.values.ndim == 2 and padding == (0, 0):
+    if prepared.is_pointwise and padding == (0, 0):
         batch, channels, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
         weights = prepared.values * factors[:, :, None]
@@ -88,9 +100,19 @@ def convolve(
         torch.bmm(pixels, weights, out=out)
         return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
     scaled = x * factors[:, :, None, None]
-    weights = prepared.values.t()[:, :, None, None] if prepared.values.ndim == 2 else prepared.values
+    weights = prepared.values.t()[:, :, None, None] if prepared.is_pointwise else prepared.values
     out = torch.conv2d(scaled, weights, padding=padding)
     return out.contiguous(memory_format=torch.channels_last)
+
+
+def pointwise(x: Tensor, prepared: PreparedWeight, factors: Tensor, scale: Tensor | None, bias: Tensor) -> Tensor:
+    """A 1x1 convolution of `x * factors`, times `scale`, plus `bias`, with planes of one channel: for few channels."""
+    batch, channels, height, width = x.shape
+    weights = prepared.values.t() * factors[:, None, :]
+    if scale is not None:
+        weights = weights * scale[:, :, None]
+    pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels).transpose(1, 2)
+    return torch.baddbmm(bias[None, :, None], weights, pixels).view(batch, -1, height, width)
 
 
 def _by_kernel(

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ops.backend import implements
-from ops.fast_cpu import layer, polyphase
+from ops.fast_cpu import compiled, polyphase
 
 _KERNELS, _PLAIN = 10, 0
 """Priorities."""
@@ -14,14 +15,17 @@ _KERNELS, _PLAIN = 10, 0
 
 def register() -> None:
     """Make the implementations known."""
-    implements('synthesis_layer', 'cpu', layer.supports, _KERNELS)(layer.synthesis_layer)
-    implements('filtered_lrelu', 'cpu', layer.supports, _KERNELS)(layer.filtered_lrelu)
+    implements('synthesis_layer', 'cpu', compiled.supports, _KERNELS)(compiled.synthesis_layer)
+    implements('filtered_lrelu', 'cpu', compiled.supports, _KERNELS)(compiled.filtered_lrelu)
+    implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
     implements('filtered_lrelu', 'cpu', supports, _PLAIN)(polyphase.filtered_lrelu)
     implements('upfirdn2d', 'cpu', supports, _PLAIN)(polyphase.upfirdn2d)
 
 
 def supports(x: Tensor, spec: Any) -> str | None:
     """None, or why the versions in plain torch do not run this call."""
+    if forward_ad._current_level >= 0:
+        return 'it has no forward derivatives'
     if x.dtype not in (torch.float32, torch.float64):
         return f'it computes in float32 and float64, not {str(x.dtype).removeprefix("torch.")}'
     return None

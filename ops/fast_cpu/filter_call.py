@@ -1,6 +1,7 @@
 """Calls of the kernel for the filtered leaky ReLU: geometry, taps, jobs."""
 
 import struct
+from ctypes import string_at
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,8 @@ _STRIP = 72
 _SEGMENT = 24
 """Rows that a job makes at least, where columns and channels are too few to share."""
 _NARROWEST = 4
+_MOST_TAPS = 256
+"""Of all phases and terms of a kernel together: its code has an instruction for each."""
 _NO_LIMIT = 3.0e38
 
 
@@ -39,6 +42,7 @@ class FilterPlan:
     """The taps, which `tail` points to."""
     scratch_floats: int
     ones: Tensor
+    zeros: Tensor
 
 
 def lanes_for(channels: int, *, wide: bool) -> int:
@@ -62,14 +66,14 @@ def plan_filter(
     """The call for an input [batch, channels, height, width], or why the kernel cannot do it."""
     if not 0 <= spec.slope <= 1:
         return 'its kernel needs a slope from 0 to 1'
-    if up_filter is not None and up_filter.ndim != 1:
-        return 'its kernel needs a separable up filter'
     filters = tuple(None if f is None else (_content(f), tuple(f.shape)) for f in (up_filter, down_filter))
     return _plan(x_shape[1:], *filters, spec, planar, threads)
 
 
 def _content(f: Tensor) -> bytes:
-    return f.detach().to('cpu', torch.float32).contiguous().numpy().tobytes()
+    """The taps as a key: the same filter may come in another tensor, and another one in the same tensor."""
+    f = f.to('cpu', torch.float32).contiguous()
+    return string_at(f.data_ptr(), f.numel() * 4)
 
 
 @lru_cache(maxsize=256)
@@ -89,17 +93,23 @@ def _plan(
     lanes = lanes_for(size[0], wide=library.has_wide_vectors())
     if steps is None or lanes == 0:
         return 'there is nothing to filter' if steps is None else f'its kernel needs {_NARROWEST} channels or more'
+    if len(steps.up.taps_y) > 1 or steps.up.y.taps != steps.up.x.taps:
+        return 'its kernel needs a separable up filter'
     if steps.down.y.taps != steps.down.x.taps:
         return 'its kernel needs a square down filter'
     return _build(size, steps, lanes, planar, threads)
 
 
-def _build(size: tuple[int, int, int], steps: FilteredLrelu, lanes: int, planar: bool, threads: int) -> FilterPlan:
+def _build(
+    size: tuple[int, int, int], steps: FilteredLrelu, lanes: int, planar: bool, threads: int
+) -> FilterPlan | str:
     channels, height, width = size
     up, down = steps.up, steps.down
     taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
     mirrored = len(taps_y) > 1 and bool(np.abs(taps_y - taps_y[:, ::-1]).max() < 1e-7 * np.abs(taps_y).max())
     reach = -(-up.x.taps // up.x.up)
+    if 2 * (up.x.up * reach + taps_x.size) > _MOST_TAPS:
+        return 'its kernel would be too long for these filters'
     shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, len(taps_y), mirrored, planar)
     first_y, shift_y = _align(up.y)
     first_x, shift_x = _align(up.x)
@@ -116,7 +126,16 @@ def _build(size: tuple[int, int, int], steps: FilteredLrelu, lanes: int, planar:
     tail += (_bits(steps.slope), _bits(clamp), columns)
     jobs, scratch = blocks * strips * segments, columns * shape.scratch_rows
     return FilterPlan(
-        shape, down.y.size_out, down.x.size_out, segments, jobs, tail, tables, scratch, torch.ones(channels)
+        shape,
+        down.y.size_out,
+        down.x.size_out,
+        segments,
+        jobs,
+        tail,
+        tables,
+        scratch,
+        torch.ones(channels),
+        torch.zeros(channels),
     )
 
 
@@ -128,7 +147,7 @@ def call_filter(plan: FilterPlan, kernel: object, x: Tensor, bias: Tensor | None
     batch, channels = x.shape[:2]
     layout = torch.contiguous_format if plan.shape.planar else torch.channels_last
     out = torch.empty((batch, channels, plan.new_height, plan.new_width), memory_format=layout)
-    bias = torch.zeros(channels) if bias is None else bias
+    bias = plan.zeros if bias is None else bias
     factors, step = (plan.ones, 0) if scale is None else (scale, channels)
     fields = [x.data_ptr(), out.data_ptr(), bias.data_ptr(), factors.data_ptr(), step, *x.stride(), *out.stride()]
     run(kernel, batch * plan.jobs, plan.scratch_floats, [*fields, *plan.tail])

@@ -66,14 +66,14 @@ def get(shape: Shape) -> Callable[[int], None] | None:
 
 
 def why_not(shape: Shape) -> str | None:
-    """Why a kernel cannot be used now; None if it can."""
+    """Why a kernel cannot be used now; None if it can, or if nobody has asked for it."""
     if shape in _library.ready:
         return None
     if policy() == 'off':
         return 'compiled kernels are switched off'
     if _library.unavailable is not None:
         return _library.unavailable
-    return _library.failed.get(shape, 'its kernel is being compiled')
+    return 'its kernel is being compiled' if shape in _library.pending else _library.failed.get(shape)
 
 
 def has_wide_vectors() -> bool:
@@ -130,7 +130,7 @@ def _request(shape: Shape) -> None:
             return
         _library.pending.add(shape)
         _library.wanted.append(shape)
-        if _library.thread is None:
+        if _library.thread is None or not _library.thread.is_alive():  # a forked process inherits no threads
             # Not a daemon: a thread killed inside LLVM at exit would crash; `_work` stops soon after the program.
             _library.thread = threading.Thread(target=_work, name='kernel compiler')
             _library.thread.start()

@@ -96,18 +96,17 @@ class Vec:
         return Vec(self.kernel, self.kernel.call('llvm.fma', self.value, factor.value, addend.value))
 
     def maximum(self, other: 'Vec') -> 'Vec':
-        """Lane by lane; not a number in `self` becomes `other`'s lane."""
+        """Lane by lane; what is not a number in `self` stays so."""
         return self._pick('>', other)
 
     def minimum(self, other: 'Vec') -> 'Vec':
-        """Lane by lane."""
+        """Lane by lane; what is not a number in `self` stays so."""
         return self._pick('<', other)
 
     def _pick(self, sign: str, other: 'Vec') -> 'Vec':
         builder = self.kernel.builder
-        return Vec(
-            self.kernel, builder.select(builder.fcmp_ordered(sign, self.value, other.value), self.value, other.value)
-        )
+        better = builder.fcmp_ordered(sign, other.value, self.value)
+        return Vec(self.kernel, builder.select(better, other.value, self.value))
 
 
 class Array:

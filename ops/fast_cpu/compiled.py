@@ -1,0 +1,186 @@
+"""Resampling, filtered leaky ReLU and whole synthesis layers by compiled kernels, for pictures: float32, no gradients.
+
+Each falls back to the polyphase version, or to the two operators that a layer consists of, while its kernels are being compiled.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+from torch.nn import functional as F
+
+from ops.fast_cpu import library, polyphase
+from ops.fast_cpu.convolution import convolve, modulate, pointwise, prepared_weight
+from ops.fast_cpu.filter_call import FilterPlan, call_filter, plan_filter
+from ops.fast_cpu.shapes import Shape
+from ops.filtered_lrelu import LreluSpec
+from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
+from ops.upfirdn2d import FirSpec
+
+_MAX_REMEMBERED = 1024
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The one owner of why calls like those seen before cannot use kernels now."""
+
+    reasons: dict[object, str | Shape] = field(default_factory=dict)
+    """By spec: a sentence, or the kernel that is not there yet."""
+
+
+_memory = _Memory()
+
+
+def supports(x: Tensor, spec: Any) -> str | None:
+    """None, or why compiled kernels do not run this call."""
+    needs_gradient = spec.lrelu.needs_gradient if isinstance(spec, LayerSpec) else spec.needs_gradient
+    if needs_gradient or forward_ad._current_level >= 0:
+        return 'its kernels have no gradients'
+    if type(x) not in (Tensor, Parameter):
+        return f'its kernels take plain tensors, not a {type(x).__name__}'
+    if x.dtype != torch.float32:
+        return f'its kernels compute in float32, not {str(x.dtype).removeprefix("torch.")}'
+    known = _memory.reasons.get(spec)
+    if known is None or isinstance(known, str):
+        return known
+    reason = library.why_not(known)
+    if reason is None:
+        del _memory.reasons[spec]
+    return reason
+
+
+def filtered_lrelu(
+    x: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, bias: Tensor | None, spec: LreluSpec
+) -> Tensor:
+    """`ops.filtered_lrelu` by its kernel."""
+    if x.ndim == 4 and (bias is None or (bias.shape == x.shape[1:2] and bias.device == x.device)):
+        y = _filtered(x, up_filter, down_filter, bias, spec, remembered=spec)
+        if y is not None:
+            return y
+    return polyphase.filtered_lrelu(x, up_filter, down_filter, bias, spec)
+
+
+def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
+    """`ops.upfirdn2d` by the kernel of the filtered leaky ReLU, whose activation then changes nothing."""
+    alike = spec.up[0] == spec.up[1] and spec.down[0] == spec.down[1]
+    if f is None or x.ndim != 4 or f.ndim not in (1, 2) or not alike or spec.gain <= 0:
+        return polyphase.upfirdn2d(x, f, spec)
+    up, down, taps, shape = spec.up[0], spec.down[0], f * spec.gain ** (f.ndim / 2), tuple(f.shape)
+    if up == 1 and down > 1:  # what is dropped is not computed
+        lrelu = LreluSpec(1, down, spec.padding, 1.0, 1.0, None, spec.flip_filter, (), shape, False, False)
+        y = _filtered(x, None, taps, None, lrelu, remembered=spec)
+    else:
+        lrelu = LreluSpec(up, down, spec.padding, 1 / up**2, 1.0, None, spec.flip_filter, shape, (), False, False)
+        y = _filtered(x, taps, None, None, lrelu, remembered=spec)
+    return polyphase.upfirdn2d(x, f, spec) if y is None else y
+
+
+def synthesis_layer(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    input_gain: Tensor | None,
+    up_filter: Tensor | None,
+    down_filter: Tensor | None,
+    bias: Tensor,
+    spec: LayerSpec,
+) -> Tensor:
+    """`ops.synthesis_layer` by kernels."""
+    arguments = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
+    if not _fits(x, weight, styles, bias):
+        return synthesis_layer_reference(*arguments)
+    lrelu, padding = spec.lrelu, spec.modulation.padding
+    prepared = prepared_weight(weight, demodulate=spec.modulation.demodulate)
+    if (
+        up_filter is None
+        and down_filter is None
+        and _only_activates(lrelu)
+        and prepared.is_pointwise
+        and not any(padding)
+    ):
+        factors, scale = modulate(styles, input_gain, prepared)
+        return _activate(pointwise(_pixels(x), prepared, factors, scale, bias), lrelu)
+    size = (x.shape[2] + 2 * padding[0] - weight.shape[2] + 1, x.shape[3] + 2 * padding[1] - weight.shape[3] + 1)
+    shape = (x.shape[0], weight.shape[0], *size)
+    plan = plan_filter(shape, up_filter, down_filter, lrelu, planar=False, threads=torch.get_num_threads())
+    kernel = _kernel(plan, spec)
+    convolution = None if prepared.shape is None else library.get(prepared.shape)
+    if prepared.shape is not None and convolution is None:
+        _remember(spec, prepared.shape)
+    elif kernel is not None and isinstance(plan, FilterPlan):
+        factors, scale = modulate(styles, input_gain, prepared)
+        y = convolve(_pixels(x), prepared, factors.expand(x.shape[:2]).contiguous(), padding, convolution)
+        return call_filter(plan, kernel, y, bias, scale)
+    return synthesis_layer_reference(*arguments)
+
+
+def _fits(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor) -> bool:
+    """Whether the shapes are right; if not, the reference says what is wrong."""
+    return (
+        x.ndim == 4
+        and x.numel() > 0
+        and weight.ndim == 4
+        and weight.shape[1] == x.shape[1]
+        and styles.shape == x.shape[:2]
+        and bias.shape == weight.shape[:1]
+        and weight.dtype == styles.dtype == bias.dtype == torch.float32
+        and weight.device == styles.device == bias.device == x.device
+        and bias.is_contiguous()
+    )
+
+
+def _filtered(
+    x: Tensor,
+    up_filter: Tensor | None,
+    down_filter: Tensor | None,
+    bias: Tensor | None,
+    spec: LreluSpec,
+    *,
+    remembered: object,
+) -> Tensor | None:
+    """The kernel's result; None where it cannot be used, which is remembered for calls with the spec `remembered`."""
+    planar = not (x.stride(1) == 1 and x.stride(3) != 1)
+    plan = plan_filter(x.shape, up_filter, down_filter, spec, planar=planar, threads=torch.get_num_threads())
+    kernel = _kernel(plan, remembered)
+    if kernel is None or not isinstance(plan, FilterPlan):
+        return None
+    bias = None if bias is None else bias.to(torch.float32).contiguous()
+    return call_filter(plan, kernel, x.contiguous() if planar else x, bias, None)
+
+
+def _kernel(plan: FilterPlan | str, spec: object) -> Any:
+    """The kernel of a plan; None where it is not there, which is remembered."""
+    if isinstance(plan, str):
+        _remember(spec, plan)
+        return None
+    kernel = library.get(plan.shape)
+    if kernel is None:
+        _remember(spec, plan.shape)
+    return kernel
+
+
+def _remember(spec: object, reason: 'str | Shape') -> None:
+    if len(_memory.reasons) < _MAX_REMEMBERED:
+        _memory.reasons[spec] = reason
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """`x` with the channels of a pixel together."""
+    return x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
+
+
+def _only_activates(spec: LreluSpec) -> bool:
+    """Whether a filtered leaky ReLU without filters changes no size."""
+    return spec.up == spec.down == 1 and not any(spec.padding)
+
+
+def _activate(x: Tensor, spec: LreluSpec) -> Tensor:
+    """Activation, gain and clamp, in place."""
+    if spec.slope != 1:
+        F.leaky_relu_(x, spec.slope)
+    if spec.gain != 1:
+        x *= spec.gain
+    return x if spec.clamp is None else x.clamp_(-spec.clamp, spec.clamp)

@@ -1,0 +1,316 @@
+"""The compiled kernels give what the references give in float64, for all layouts, sizes and thread counts."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from ops.backend import report, use_backend
+from ops.fast_cpu import compiled, convolution, library, threads
+from ops.filtered_lrelu import filtered_lrelu
+from ops.filters import lowpass
+from ops.synthesis_layer import synthesis_layer
+from ops.upfirdn2d import upfirdn2d
+
+UP_4 = {'up': 4, 'down': 2, 'padding': (-6, -7, -6, -7)}
+UP_2 = {'up': 2, 'down': 2, 'padding': (9, 8, 9, 8)}
+FILTERS = {
+    'up 4': (lowpass(24, 8.0, 10.0, 128), lowpass(12, 8.0, 10.0, 64), UP_4),
+    'up 2': (lowpass(12, 8.0, 10.0, 64), lowpass(12, 8.0, 10.0, 64), UP_2),
+    'radial': (lowpass(12, 8.0, 10.0, 64), lowpass(12, 8.0, 10.0, 64, radial=True), UP_2),
+}
+
+
+@pytest.fixture(autouse=True, scope='module')
+def kernels_at_once(tmp_path_factory):
+    """Compile what a test needs before it goes on, and keep it for the other tests of this file."""
+    with pytest.MonkeyPatch.context() as patch, library.use_policy('wait'), torch.no_grad():
+        patch.setenv('ALIASSCOPE_CACHE', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
+def rand(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def exact(call, *tensors: Tensor | None) -> Tensor:
+    """The reference's result in float64."""
+    with use_backend('reference'):
+        return call(*(None if one is None else one.double() for one in tensors))
+
+
+def by_kernel(op: str, call, *tensors: Tensor | None) -> Tensor:
+    """The result; fails if the kernel did not run."""
+    with use_backend('cpu', strict=True):
+        first = call(*tensors)
+        call(*tensors)  # what declined the first time would now be reported
+    assert report()[op] in ('cpu', "cpu: use_backend('cpu')"), report()[op]
+    return first
+
+
+def assert_close(actual: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
+    assert actual.shape == expected.shape
+    assert actual.dtype == torch.float32
+    assert (actual - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+@pytest.mark.parametrize('name', FILTERS)
+@pytest.mark.parametrize('channels', [5, 16, 19])
+@pytest.mark.parametrize('layout', ['rows', 'pixels'])
+def test_filtered_lrelu_equals_the_reference_for_the_filters_of_the_networks(name, channels, layout):
+    up_filter, down_filter, options = FILTERS[name]
+    x, bias = rand(2, channels, 43, 90), rand(channels)
+    if layout == 'pixels':
+        x = x.contiguous(memory_format=torch.channels_last)
+
+    def call(x, bias):
+        return filtered_lrelu(x, up_filter, down_filter, bias, clamp=2.0, **options)
+
+    actual = by_kernel('filtered_lrelu', call, x, bias)
+    assert_close(actual, exact(call, x, bias), 2e-6)
+    assert actual.is_contiguous(memory_format=torch.channels_last if layout == 'pixels' else torch.contiguous_format)
+
+
+ASYMMETRIC = torch.tensor([0.1, 0.5, 0.3, -0.2, 0.15, 0.05])
+FLAT = torch.tensor([[0.1, 0.2, 0.05], [0.3, -0.1, 0.2], [0.0, 0.15, 0.1]])
+
+
+@pytest.mark.parametrize(
+    'up_filter, down_filter, options',
+    [
+        (ASYMMETRIC, ASYMMETRIC, {'up': 2, 'down': 2, 'padding': (3, 0, -1, 5)}),
+        (ASYMMETRIC, ASYMMETRIC, {'up': 2, 'down': 2, 'padding': (4, 1, 2, 3), 'flip_filter': True, 'gain': 0.7}),
+        (ASYMMETRIC, FLAT, {'up': 2, 'down': 1, 'padding': (0, 7, 3, -2), 'slope': 0.0}),
+        (ASYMMETRIC, FLAT, {'up': 2, 'down': 1, 'padding': 5, 'flip_filter': True, 'slope': 1.0, 'clamp': 0.5}),
+        (None, FLAT, {'up': 1, 'down': 3, 'padding': (2, 2, 0, 1)}),
+        (ASYMMETRIC[:5], None, {'up': 3, 'down': 1, 'padding': (-2, 11, 4, -3)}),
+    ],
+)
+def test_filtered_lrelu_equals_the_reference_for_odd_filters_and_paddings(up_filter, down_filter, options):
+    def call(x, bias):
+        return filtered_lrelu(x, up_filter, down_filter, bias, **options)
+
+    for height, width in itertools.product((5, 8, 21), (6, 13, 80)):
+        x, bias = rand(1, 9, height, width, seed=height + width), rand(9)
+        assert_close(by_kernel('filtered_lrelu', call, x, bias), exact(call, x, bias), 2e-6)
+
+
+def test_a_view_with_gaps_and_a_transposed_view_give_the_same():
+    up_filter, down_filter, options = FILTERS['up 2']
+    whole = rand(3, 40, 50, 60)
+    for view in (whole[1:, 3:22, 7:, 5:], whole[:, ::2], whole.transpose(2, 3), whole.permute(0, 3, 1, 2)[:, 1:]):
+        actual = filtered_lrelu(view, up_filter, down_filter, **options)
+        assert torch.equal(actual, filtered_lrelu(view.contiguous(), up_filter, down_filter, **options))
+
+
+@pytest.mark.parametrize('name', FILTERS)
+def test_the_number_of_threads_changes_no_bit(name):
+    up_filter, down_filter, options = FILTERS[name]
+    x, weight, styles = rand(1, 16, 60, 60), rand(16, 16, 3, 3), rand(1, 16)
+    before, results = torch.get_num_threads(), []
+    for count in (1, 2, 5):
+        torch.set_num_threads(count)
+        try:
+            results.append(
+                synthesis_layer(x, weight, styles, up_filter, down_filter, rand(16), conv_padding=2, **options)
+            )
+        finally:
+            torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+def test_without_openmp_python_threads_do_the_work(monkeypatch):
+    up_filter, down_filter, options = FILTERS['up 2']
+    x, before = rand(1, 16, 60, 60), torch.get_num_threads()
+    expected = filtered_lrelu(x, up_filter, down_filter, **options)
+    monkeypatch.setattr(threads, '_openmp', lambda: None)
+    monkeypatch.setattr(threads, '_pool', threads._Pool())
+    torch.set_num_threads(3)
+    try:
+        assert torch.equal(filtered_lrelu(x, up_filter, down_filter, **options), expected)
+        assert threads._pool.executor is not None
+        threads._pool.executor.shutdown()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_not_a_number_stays_visible():
+    up_filter, down_filter, options = FILTERS['up 2']
+    x = rand(1, 8, 40, 40)
+    x[0, 3, 20, 20] = torch.nan
+    actual = filtered_lrelu(x, up_filter, down_filter, clamp=256.0, **options)
+    assert torch.equal(actual.isnan(), exact(lambda x: filtered_lrelu(x, up_filter, down_filter, **options), x).isnan())
+
+
+@pytest.mark.parametrize(
+    'factors', [{'up': 2, 'padding': (2, 1, 2, 1), 'gain': 4}, {'down': 2, 'padding': 1}, {'padding': (2, 1, 0, 3)}]
+)
+@pytest.mark.parametrize('f', [torch.tensor([1.0, 3, 3, 1]) / 8, torch.outer(ASYMMETRIC[:4], ASYMMETRIC[1:5])])
+@pytest.mark.parametrize('flip_filter', [False, True])
+def test_upfirdn2d_equals_the_reference(factors, f, flip_filter):
+    def call(x):
+        return upfirdn2d(x, f, flip_filter=flip_filter, **factors)
+
+    x = rand(2, 9, 33, 20)
+    for laid_out in (x, x.contiguous(memory_format=torch.channels_last)):
+        assert_close(by_kernel('upfirdn2d', call, laid_out), exact(call, x), 2e-6)
+
+
+LAYERS = {
+    '3x3': ((21, 19, 3, 3), 'up 2', {'conv_padding': 2}),
+    '3x3 wide': ((40, 33, 3, 3), 'up 4', {'conv_padding': 2, 'clamp': 1.0}),
+    '3x3 narrow': ((6, 5, 3, 3), 'up 2', {'conv_padding': 1}),
+    '3x3 hardly any channels': ((5, 2, 3, 3), 'up 2', {'conv_padding': 2}),
+    '1x1': ((21, 19, 1, 1), 'radial', {}),
+    '5x5': ((8, 9, 5, 5), 'up 2', {'conv_padding': 4}),
+    'without demodulation': ((21, 19, 3, 3), 'up 2', {'conv_padding': 2, 'demodulate': False}),
+    'to colours': ((3, 17, 1, 1), None, {'demodulate': False, 'slope': 1, 'gain': 1, 'clamp': 1.5}),
+    'unfiltered': ((9, 17, 1, 1), None, {}),
+}
+
+
+@pytest.mark.parametrize('name', LAYERS)
+@pytest.mark.parametrize('batch', [1, 3])
+def test_a_synthesis_layer_equals_the_composed_references(name, batch):
+    shape, filters, options = LAYERS[name]
+    up_filter, down_filter, resampling = FILTERS[filters] if filters else (None, None, {})
+    x, weight, bias = rand(batch, shape[1], 37, 30), rand(*shape), rand(shape[0])
+    styles, gain = rand(batch, shape[1], seed=1) + 1, torch.tensor(0.7)
+
+    def call(x, weight, styles, bias, gain):
+        return synthesis_layer(
+            x, weight, styles, up_filter, down_filter, bias, input_gain=gain, **options, **resampling
+        )
+
+    tensors = (x, weight, styles, bias, gain)
+    expected = exact(call, *tensors)
+    assert_close(by_kernel('synthesis_layer', call, *tensors), expected)
+    x = x.contiguous(memory_format=torch.channels_last)
+    assert_close(by_kernel('synthesis_layer', call, x, *tensors[1:]), expected)
+
+
+def test_an_input_gain_per_channel_and_per_sample_is_applied():
+    up_filter, down_filter, options = FILTERS['up 2']
+    x, weight, styles, bias = rand(2, 8, 20, 20), rand(8, 8, 1, 1), rand(2, 8) + 1, rand(8)
+
+    def call(x, weight, styles, bias, gain):
+        return synthesis_layer(x, weight, styles, up_filter, down_filter, bias, input_gain=gain, **options)
+
+    for gain in (rand(8) + 1, rand(2, 8) + 1):
+        tensors = (x, weight, styles, bias, gain)
+        assert_close(by_kernel('synthesis_layer', call, *tensors), exact(call, *tensors))
+
+
+def test_a_weight_that_changes_in_place_is_prepared_again_and_goes_with_its_owner():
+    up_filter, down_filter, options = FILTERS['up 2']
+    x, weight, styles, bias = rand(1, 8, 20, 20), rand(8, 8, 3, 3), rand(1, 8) + 1, rand(8)
+
+    def call(x, weight, styles, bias):
+        return synthesis_layer(x, weight, styles, up_filter, down_filter, bias, conv_padding=2, **options)
+
+    call(x, weight, styles, bias)
+    weight.mul_(rand(8, 8, 3, 3, seed=5))
+    assert_close(call(x, weight, styles, bias), exact(call, x, weight, styles, bias))
+    kept = len(convolution._weights.prepared)
+    del weight
+    assert len(convolution._weights.prepared) == kept - 1
+
+
+def test_weights_beyond_the_bound_are_not_kept(monkeypatch):
+    monkeypatch.setattr(convolution, '_MOST_BYTES', 0)
+    weight = rand(8, 8, 3, 3)
+    kept = len(convolution._weights.prepared)
+    convolution.prepared_weight(weight, demodulate=True)
+    assert len(convolution._weights.prepared) == kept
+
+
+def test_a_hook_sees_the_same_numbers_as_without_kernels():
+    layer = torch.nn.Module()
+    up_filter, down_filter, options = FILTERS['up 2']
+    seen = []
+
+    def forward(x):
+        return synthesis_layer(x, weight, styles, up_filter, down_filter, torch.zeros(16), conv_padding=2, **options)
+
+    weight, styles = rand(16, 16, 3, 3), rand(1, 16)
+    layer.forward = forward
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    x = rand(1, 16, 20, 20)
+    layer(layer(x))
+    with use_backend('reference'):
+        layer(layer(x))
+    assert_close(seen[0], seen[2])
+    assert_close(seen[1], seen[3])
+    assert seen[0].mean((0, 2, 3)).shape == (16,)
+
+
+@pytest.mark.parametrize(
+    'reason, change',
+    [
+        ('not float64', lambda x: x.double()),
+        ('not float16', lambda x: x.half()),
+        ('needs 4 channels or more', lambda x: x[:, :3]),
+        ('plain tensors', lambda x: x.as_subclass(type('Marked', (Tensor,), {}))),
+    ],
+)
+def test_a_call_that_the_kernel_cannot_do_is_declined_with_a_reason(reason, change):
+    up_filter, down_filter, options = FILTERS['up 2']
+    x = change(rand(1, 8, 20, 20))
+    for _ in range(2):
+        filtered_lrelu(x, up_filter, down_filter, **options)
+    assert reason in report()['filtered_lrelu']
+
+
+@pytest.mark.parametrize(
+    'reason, filters, options',
+    [
+        ('slope from 0 to 1', (ASYMMETRIC, ASYMMETRIC), {'slope': 1.5}),
+        ('separable up filter', (FLAT, ASYMMETRIC), {}),
+        ('square down filter', (ASYMMETRIC, FLAT[:2]), {}),
+        ('too long', (ASYMMETRIC, rand(9, 40).T @ rand(9, 40, seed=1)), {'padding': 40}),
+        ('nothing to filter', (None, None), {'up': 2}),
+    ],
+)
+def test_filters_that_the_kernel_does_not_know_are_declined_with_a_reason(reason, filters, options):
+    x = rand(1, 8, 20, 20)
+    for _ in range(2):
+        actual = filtered_lrelu(x, *filters, **options)
+    assert reason in report()['filtered_lrelu']
+    assert_close(actual, exact(lambda x: filtered_lrelu(x, *filters, **options), x))
+
+
+@pytest.mark.filterwarnings('ignore:.torch.jit.script. is deprecated')  # torch's own, inside make_dual
+def test_gradients_of_either_direction_are_left_to_plain_torch():
+    up_filter, down_filter, options = FILTERS['up 2']
+    x = rand(1, 8, 20, 20)
+    with torch.enable_grad():
+        y = filtered_lrelu(x.requires_grad_(), up_filter, down_filter, **options)
+    assert y.requires_grad
+    assert 'no gradients' in report()['filtered_lrelu']
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x.detach(), torch.ones_like(x))
+        tangent = torch.autograd.forward_ad.unpack_dual(filtered_lrelu(dual, up_filter, down_filter, **options)).tangent
+    assert tangent is not None and tangent.abs().sum() > 0
+
+
+def test_wrong_shapes_raise_what_the_references_raise():
+    x, weight, styles, bias = rand(1, 8, 20, 20), rand(8, 8, 3, 3), rand(1, 8), rand(8)
+    with pytest.raises(ValueError, match='modulated convolution needs'):
+        synthesis_layer(x, weight[:, :4], styles, None, None, bias)
+    with pytest.raises(RuntimeError):
+        filtered_lrelu(x, ASYMMETRIC, None, rand(7))
+
+
+def test_an_empty_batch_stays_empty():
+    up_filter, down_filter, options = FILTERS['up 2']
+    assert filtered_lrelu(torch.empty(0, 8, 20, 20), up_filter, down_filter, **options).shape[0] == 0
+
+
+def test_the_memory_of_reasons_is_bounded(monkeypatch):
+    monkeypatch.setattr(compiled, '_memory', compiled._Memory())
+    monkeypatch.setattr(compiled, '_MAX_REMEMBERED', 2)
+    for pad in range(4):
+        filtered_lrelu(rand(1, 2, 20, 20), ASYMMETRIC, None, up=2, padding=pad)
+    assert len(compiled._memory.reasons) == 2

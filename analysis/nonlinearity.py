@@ -20,6 +20,8 @@ from analysis.spectrum import power_spectrum, radial_profile
 from ops.upfirdn2d import Sides, upfirdn2d
 
 Pointwise = Callable[[Tensor], Tensor]
+STAGE_BETA = 14.0
+"""Of the Kaiser window: its side lobes stay below -100 dB, where leaks are looked for."""
 LARGEST_SIDE = 1536
 """Of the oversampled signal: larger layers are oversampled less, which is said."""
 IDEAL_OVERSAMPLING = 4
@@ -87,7 +89,7 @@ def stage_power(stage: StageSignal, *, extent: float = 1.0) -> Tensor:
     """
     side = max(min(round(extent * stage.rate), *stage.signal.shape[-2:]), 1)
     top, left = (stage.signal.shape[-2] - side) // 2, (stage.signal.shape[-1] - side) // 2
-    return power_spectrum(stage.signal[..., top : top + side, left : left + side]) / stage.rate**2
+    return power_spectrum(stage.signal[..., top : top + side, left : left + side], STAGE_BETA) / stage.rate**2
 
 
 def beyond(power: Tensor, rate: float, nyquist: float) -> tuple[float, float]:

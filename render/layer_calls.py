@@ -75,18 +75,25 @@ def observe_calls(module: nn.Module, names: Sequence[str], on_call: OnCall) -> I
 
 
 def run_pass(
-    adapter: Inspectable, request: RenderRequest, seed: int, on_call: OnCall, *, transform: Affine = IDENTITY
+    adapter: Inspectable,
+    request: RenderRequest,
+    seed: int | None,
+    on_call: OnCall,
+    *,
+    transform: Affine = IDENTITY,
+    until: str | None = None,
 ) -> Tensor:
-    """One picture [1, channels, height, width] of a seed, `on_call` for every layer on the way.
+    """One picture [1, channels, height, width] of a seed (None: of the request's latent), `on_call` for every layer on the way.
 
-    Truncation, class, filters and precision are the request's; `transform` is given, layer and edits are left out.
+    With `until`, the output of that layer, and later ones do not run. Truncation, class, filters and precision are the request's; `transform` is given, layer and edits are left out.
     Random noise is replaced by the constant one, so that a layer can be run again.
     """
     noise = 'constant' if request.synthesis.noise == 'random' else request.synthesis.noise
-    spec = replace(request.synthesis, layer=None, edits=(), transform=transform, noise=noise)
+    spec = replace(request.synthesis, layer=until, edits=(), transform=transform, noise=noise)
     names = [layer.name for layer in adapter.info.layers]
     with torch.inference_mode():
-        latents, _ = make_latents(adapter, replace(request.latent, seeds=((seed, 1.0),)))
+        latent = request.latent if seed is None else replace(request.latent, seeds=((seed, 1.0),))
+        latents, _ = make_latents(adapter, latent)
         with observe_calls(adapter.module, names, on_call):
             return synthesize(adapter, latents, spec)[0][None]
 
@@ -112,3 +119,16 @@ def request_seeds(request: RenderRequest, samples: int, first_seed: int) -> rang
 def move_right(x: float, y: float = 0.0) -> Affine:
     """The map that moves the picture by (x, y) image widths."""
     return (1.0, 0.0, x, 0.0, 1.0, y)
+
+
+def shown_transform(adapter: Inspectable, request: RenderRequest) -> Affine:
+    """The request's transform where the generator has one, else none."""
+    return IDENTITY if adapter.info.why_not('transform') else request.synthesis.transform
+
+
+def known_layer(adapter: Inspectable, name: str) -> LayerInfo:
+    """The layer called `name`; `ValueError` with a sentence if there is none."""
+    layer = adapter.info.layer(name)
+    if layer is None:
+        raise ValueError(f'This generator has no layer {name!r}; the layer list shows those it has.')
+    return layer

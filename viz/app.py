@@ -53,7 +53,7 @@ def run_window(
     stood there, for benchmarks.
     """
     waker = _Waker()
-    worker = RenderWorker(partial(make_renderer, device), on_result=waker)
+    worker = RenderWorker(partial(make_renderer, device, wait_for_kernels=headless), on_result=waker)
     folder = files.config_folder()
     remember = not headless and frames is None
     try:

@@ -6,7 +6,6 @@ session ─► panels, picture ─► session' ─► to_request ─► worker �
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from viz.files import capture_path
 from viz.fitting import fit_side
 from viz.hand import Hand
 from viz.history import History
+from viz.measure import Meter
 from viz.model_panel import OPENABLE
 from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_dropped, plans_for, remark_after
 from viz.panels import PANELS, draw_panels
@@ -69,7 +69,7 @@ class App:
         self.dialog = dialog or FileDialog()
         self.opening, self.captures = Opening(worker), Captures(worker)
         self.quit = False
-        self._hand, self._times, self._memory = Hand(), FrameTimes(), Computed()
+        self._hand, self._times, self._memory, self._meter = Hand(), FrameTimes(), Computed(), Meter()
         self._asked: list[Command] = []
         self._requested: tuple[Session | None, tuple[RenderRequest | None, ...]] = (None, ())
         self._averaged: tuple[SideName, RenderRequest] | None = None
@@ -79,7 +79,6 @@ class App:
         self._follower: Follower | None = None
         self._looked_at = 0.0
         self._capture_window = self._capture_picture = False
-        self._result_times: deque[float] = deque(maxlen=240)
 
     @property
     def wait_seconds(self) -> float | None:
@@ -126,6 +125,9 @@ class App:
         self.view = replace(self.view, seconds=self.view.seconds + frame.seconds)
         self._take_captures()
         self._receive()
+        self._meter.look(self.view.seconds)
+        if self.view.measured is not self._meter.measured:
+            self.view = replace(self.view, measured=self._meter.measured)
         if frame.dropped_files:
             chosen, sentence = choose_dropped(frame.dropped_files)
             if sentence:
@@ -223,20 +225,7 @@ class App:
             fitted = fit_side(side, result.model)
             if fitted is not side:
                 self.session = editing.with_named_side(self.session, name, fitted)
-        self._measure(result)
-
-    def _measure(self, result: RenderResult) -> None:
-        now = time.monotonic()
-        self._result_times.append(now)
-        while now - self._result_times[0] > 1.0:
-            self._result_times.popleft()
-        before = self.view.render_seconds or result.seconds
-        self.view = replace(
-            self.view,
-            render_seconds=before + 0.2 * (result.seconds - before),
-            renders_a_second=float(len(self._result_times)),
-            device=result.device or self.view.device,
-        )
+        self._meter.note(result)
 
     def _receive_average(self) -> None:
         report = self.worker.poll_job(AVERAGE_JOB) if self._averaged is not None else None

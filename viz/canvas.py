@@ -115,7 +115,7 @@ def _draw_side(session: Session, name: SideName, pane: Rectangle, desk: Desk, ha
         can_turn=known.model is not None and known.model.why_not('transform') is None,
     )
     if session.b is not None:
-        overlay.draw_side_label(name, pane, is_active=name == session.active, known=known)
+        overlay.draw_side_label(session, name, pane, known)
     if session.canvas.probe:
         overlay.draw_probe(result, placement)
     canvas.pop_clip_rect()
@@ -171,7 +171,7 @@ def _draw_ring(
     canvas: imgui.ImDrawList, session: Session, name: SideName, placement: Placement, hand: Hand, *, can_turn: bool
 ) -> None:
     """The handle for turning: a knob, and the whole ring while the mouse is on it."""
-    if not can_turn:
+    if not can_turn or placement.picture.sheet is not None:
         return
     mouse, em = imgui.get_mouse_pos(), imgui.get_font_size()
     turning = hand.doing == 'rotate' and hand.side == name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from render.result import RenderResult
 from render.session import CanvasState, LatentState, TransformState
-from render.sheet import SheetLayout, sheet_layout
+from render.sheet import LINE, SheetLayout, sheet_layout
 
 ZOOM_RANGE = (0.05, 64.0)
 SCALE_RANGE = (0.1, 10.0)
@@ -90,10 +90,18 @@ class Placement:
     @property
     def canvas(self) -> Rectangle:
         """The image canvas (without margins) on the screen; of a sheet the first cell's."""
-        picture, pixel = self.picture, self.pixel
+        return self.canvas_at(self.frame.left, self.frame.top)
+
+    def canvas_at(self, x: float, y: float) -> Rectangle:
+        """The image canvas on the screen of the cell below a point; of the first cell where there is none."""
+        picture, pixel, sheet = self.picture, self.pixel, self.picture.sheet
+        column = row = 0
+        if sheet is not None and self.frame.contains(x, y):
+            column = int((x - self.frame.left) / pixel / (sheet.cell_width + LINE)) * (sheet.cell_width + LINE)
+            row = int((y - self.frame.top) / pixel / (sheet.cell_height + LINE)) * (sheet.cell_height + LINE)
         return Rectangle(
-            self.frame.left + picture.margin * pixel,
-            self.frame.top + picture.margin * pixel,
+            self.frame.left + (column + picture.margin) * pixel,
+            self.frame.top + (row + picture.margin) * pixel,
             max(picture.cell_width - 2 * picture.margin, 1e-6) * pixel,
             max(picture.cell_height - 2 * picture.margin, 1e-6) * pixel,
         )
@@ -159,18 +167,23 @@ def translated(state: TransformState, dx: float, dy: float, placement: Placement
     return replace(state, x=state.x + dx / width, y=state.y + dy / width)
 
 
-def pivot(state: TransformState, placement: Placement) -> tuple[float, float]:
-    """The point of the screen that stays where it is while the picture is rotated."""
-    center_x, center_y = placement.canvas.center
-    width = placement.canvas.width
-    return center_x + state.x * width, center_y + state.y * width
+def pivot(state: TransformState, placement: Placement, near: tuple[float, float] | None = None) -> tuple[float, float]:
+    """The point of the screen that stays where it is while the picture (in a sheet: the cell at `near`) is rotated."""
+    canvas = placement.canvas if near is None else placement.canvas_at(*near)
+    center_x, center_y = canvas.center
+    return center_x + state.x * canvas.width, center_y + state.y * canvas.width
 
 
 def rotated(
-    state: TransformState, before: tuple[float, float], after: tuple[float, float], placement: Placement
+    state: TransformState,
+    before: tuple[float, float],
+    after: tuple[float, float],
+    placement: Placement,
+    *,
+    near: tuple[float, float] | None = None,
 ) -> TransformState:
     """The transform after the hand went from `before` to `after` around the pivot; the picture turns with the hand."""
-    x, y = pivot(state, placement)
+    x, y = pivot(state, placement, near)
     start = math.atan2(y - before[1], before[0] - x)
     end = math.atan2(y - after[1], after[0] - x)
     return replace(state, degrees=wrap_degrees(state.degrees + math.degrees(end - start)))

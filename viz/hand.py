@@ -32,6 +32,8 @@ class Hand:
     side: SideName = 'a'
     space_panned: bool = False
     """The space key was used to pan, so releasing it does not start an animation."""
+    began_at: tuple[float, float] = (0.0, 0.0)
+    """On the screen, where the button was pressed."""
     has_moved: bool = False
     """The picture was moved at all; the first-run hint is then done."""
 
@@ -44,7 +46,8 @@ def hold(session: Session, name: SideName, placement: Placement, hand: Hand, mod
     can_move = model is not None and model.why_not('transform') is None
     if imgui.is_item_activated():
         session = replace(session, active=name) if session.b is not None else session
-        hand.side, hand.doing = name, _begin(session, placement, can_move=can_move)
+        mouse = imgui.get_mouse_pos()
+        hand.side, hand.began_at, hand.doing = name, (mouse.x, mouse.y), _begin(session, placement, can_move=can_move)
     if imgui.is_item_active() and hand.side == name:
         session = _follow(session, placement, hand)
     elif hand.side == name:
@@ -63,7 +66,9 @@ def hold(session: Session, name: SideName, placement: Placement, hand: Hand, mod
 
 
 def is_on_ring(session: Session, placement: Placement, x: float, y: float) -> bool:
-    """Whether a point of the screen is on the ring that rotates the picture."""
+    """Whether a point of the screen is on the ring that rotates the picture; contact sheets have none."""
+    if placement.picture.sheet is not None:
+        return False
     center_x, center_y = geometry.pivot(session.current.transform, placement)
     distance = math.hypot(x - center_x, y - center_y)
     return abs(distance - geometry.ring_radius(placement)) < RING_WIDTH_EM * imgui.get_font_size()
@@ -96,7 +101,7 @@ def _follow(session: Session, placement: Placement, hand: Hand) -> Session:
     if hand.doing == 'rotate':
         hand.has_moved = True
         now = (io.mouse_pos.x, io.mouse_pos.y)
-        turned = geometry.rotated(side.transform, (now[0] - dx, now[1] - dy), now, placement)
+        turned = geometry.rotated(side.transform, (now[0] - dx, now[1] - dy), now, placement, near=hand.began_at)
         return with_side(session, replace(side, transform=turned))
     if hand.doing == 'latent':
         hand.has_moved = True

@@ -53,10 +53,13 @@ def motion_hint(model: GeneratorInfo | None, side: Side) -> tuple[str, str]:
         )
     if is_radial(model):
         return (
-            'follows shift and turn',
+            'texture should follow shifts and turns',
             'Radial filters and 1x1 convolutions: the texture should move and turn with the hand.',
         )
-    return 'follows shift', 'The filters are separable: the texture should move with the hand, but not turn with it.'
+    return (
+        'texture should follow shifts',
+        'The filters are separable: the texture should move with the hand, but not turn with it.',
+    )
 
 
 def shift_label(side: Side, model: GeneratorInfo | None) -> str:

@@ -29,7 +29,9 @@ def latent_panel(state: LatentState, model: GeneratorInfo | None, *, rows_below:
     state = _seed_row(state)
     with widgets.disabled_unless(*available('classes', model)):
         state = _class_row(state, model)
-    animate = widgets.checkbox('Walk', state.animate, tooltip='Walk along the row of seeds. Space starts and stops it.')
+    animate = widgets.checkbox(
+        'Walk', state.animate, default=False, tooltip='Walk along the row of seeds. Space starts and stops it.'
+    )
     speed = widgets.slider(
         'Speed', state.speed, 0.02, 4, unit='seeds/s', format='%.2f', logarithmic=True, default=LatentState().speed
     )
@@ -49,7 +51,12 @@ def stepped(state: LatentState, step: int) -> LatentState:
 def _seed_row(state: LatentState) -> LatentState:
     seed = nearest_seed(state)
     typed = widgets.int_input(
-        'Seed', seed, low=0, high=SEED_LIMIT - 1, tooltip='The latent of this seed; between seeds, the nearest.'
+        'Seed',
+        seed,
+        low=0,
+        high=SEED_LIMIT - 1,
+        default=0,
+        tooltip='The latent of this seed; between seeds, the nearest.',
     )
     if typed != seed:
         return at_seed(state, typed)
@@ -72,9 +79,9 @@ def _class_row(state: LatentState, model: GeneratorInfo | None) -> LatentState:
         return state
     before = state.class_index or 0
     if count < TYPE_CLASSES_FROM:
-        chosen = widgets.combo('Class', before, range(count))
+        chosen = widgets.combo('Class', before, range(count), default=0)
     else:
-        chosen = widgets.int_input('Class', before, low=0, high=count - 1, tooltip=f'0 to {count - 1}.')
+        chosen = widgets.int_input('Class', before, low=0, high=count - 1, default=0, tooltip=f'0 to {count - 1}.')
     return state if chosen == before else updated(state, class_index=chosen)
 
 

@@ -159,4 +159,4 @@ def _draw_model(desk: Desk) -> None:
 def window_title(desk: Desk, *, name: str = 'AliasScope') -> str:
     """Generator, device, program."""
     title = desk.model.title if desk.model else ''
-    return ' · '.join(part for part in (title, desk.view.device if title else '', name) if part)
+    return ' · '.join(part for part in (title, desk.view.measured.device if title else '', name) if part)

@@ -21,7 +21,7 @@ def noise_panel(state: NoiseState, model: GeneratorInfo | None) -> NoiseState:
         state = updated(state, mode=mode)
         with widgets.disabled_unless(state.mode == 'random', 'Only random noise has a seed.'):
             seed = widgets.int_input('Noise seed', state.seed, low=0, high=SEED_LIMIT - 1, default=0)
-            animate = widgets.checkbox('Animate', state.animate, tooltip='New noise in every frame.')
+            animate = widgets.checkbox('Animate', state.animate, default=False, tooltip='New noise in every frame.')
             if widgets.button('Draw again', icon='\uf522', tooltip='Another noise seed.'):
                 seed = another_seed(seed)
     return updated(state, seed=seed, animate=animate)

@@ -46,10 +46,11 @@ def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
     canvas.add_text(ImVec2(low.x + round(0.6 * em), low.y + round(0.3 * em)), theme.faded(theme.TEXT_RGBA), text)
 
 
-def draw_side_label(name: SideName, pane: Rectangle, *, is_active: bool, known: SideView) -> None:
-    """Which side this is, and whether the panels edit it."""
+def draw_side_label(session: Session, name: SideName, pane: Rectangle, known: SideView) -> None:
+    """Which side this is, what may set it apart, and whether the panels edit it."""
     em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
-    title = known.model.title if known.model else ''
+    kind, is_active = session.side(name).filters.kind, name == session.active
+    title = (known.model.title if known.model else '') + ('' if kind == 'network' else f' · {kind} filters')
     draw_pill(f'{name.upper()}   {title}', pane.center[0], pane.top + 1.4 * em, canvas)
     if is_active:
         low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.top + 0.15 * em)
@@ -101,7 +102,7 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
         draw_pill(
             f'{icons.ICON_FA_HAND_POINTER}  {text}',
             whole.center[0],
-            whole.bottom - 2.2 * em,
+            whole.bottom - 4 * em,
             imgui.get_window_draw_list(),
         )
 

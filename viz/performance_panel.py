@@ -37,11 +37,11 @@ def summary_rows(desk: Desk) -> list[tuple[str, str]]:
     view = desk.view
     frame = desk.times.mean_frame()
     return [
-        ('Device', view.device or 'not known yet'),
-        ('Render', f'{1000 * view.render_seconds:.1f} ms' if view.render_seconds else '–'),
-        ('Pictures', f'{view.renders_a_second:.1f} /s' if view.renders_a_second else '–'),
+        ('Device', view.measured.device or 'not known yet'),
+        ('Render', f'{1000 * view.measured.render_seconds:.1f} ms' if view.measured.render_seconds else '–'),
+        ('Pictures', f'{view.measured.renders_a_second:.1f} /s' if view.measured.renders_a_second else '–'),
         ('Window', f'{frame:.1f} ms a frame' if frame else '–'),
-        ('Memory', f'{view.memory_bytes / 2**20:,.0f} MiB' if view.memory_bytes else '–'),
+        ('Memory', f'{view.measured.memory_bytes / 2**20:,.0f} MiB' if view.measured.memory_bytes else '–'),
         ('Graphics', view.graphics or '–'),
     ]
 

@@ -40,10 +40,10 @@ def _draw_right(session: Session, desk: Desk) -> None:
     result = desk.side.result
     parts: list[tuple[str, str]] = [(hint, reason)]
     if result is not None:
-        parts.append((f'{1000 * view.render_seconds:.1f} ms', 'Time to render one picture.'))
+        parts.append((f'{1000 * view.measured.render_seconds:.1f} ms', 'Time to render one picture.'))
         backend = hints.backend_label(result.notes)
         parts.append((backend, '\n'.join(result.notes)))
-        parts.append((view.device, 'Where the network runs.'))
+        parts.append((view.measured.device, 'Where the network runs.'))
     parts = [part for part in parts if part[0]]
     width = sum(imgui.calc_text_size(text).x + GAP_EM * em for text, _ in parts)
     right = imgui.get_window_width() - 0.8 * em

@@ -23,7 +23,7 @@ def transform_panel(state: TransformState, model: GeneratorInfo | None) -> Trans
             'Scale', state.scale, 0.25, 4, unit='×', format='%.2f', logarithmic=True, default=1.0,
             tooltip='Larger than 1 enlarges. Networks are not trained for this.',
         )  # fmt: skip
-        animate = widgets.segmented('Animate', state.animate, ANIMATIONS)
+        animate = widgets.segmented('Animate', state.animate, ANIMATIONS, default='none')
         speed = widgets.slider(
             'Speed', state.speed, 0.005, 0.5, unit='/s', format='%.3f', logarithmic=True, default=DEFAULT.speed,
             tooltip='Image widths, or turns, a second.',

@@ -18,7 +18,7 @@ def truncation_panel(state: TruncationState, model: GeneratorInfo | None) -> Tru
         rows = model.num_ws if model else 16
         shown = rows if state.layers is None else min(state.layers, rows)
         chosen = widgets.int_slider(
-            'of layers', shown, 0, rows, default=rows, tooltip='How many layers, from the first, are truncated.'
+            'Layers', shown, 0, rows, default=rows, tooltip='How many layers, from the first, are truncated.'
         )
         layers = state.layers if chosen == shown else chosen
     return updated(state, psi=psi, layers=None if layers is not None and layers >= rows else layers)

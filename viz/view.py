@@ -16,6 +16,7 @@ from render.result import GeneratorInfo, RenderResult, Spectrum
 from render.session import SideName
 from viz.commands import Ask
 from viz.history import History
+from viz.measure import Measured
 
 Value = TypeVar('Value')
 TOAST_SECONDS = 6.0
@@ -131,13 +132,7 @@ class View:
     help_open: bool = False
     seconds: float = 0.0
     """The window's clock."""
-    device: str = ''
-    """Where the network runs, e.g. 'CPU'; empty before the first answer."""
-    render_seconds: float = 0.0
-    """Mean of the last renders."""
-    renders_a_second: float = 0.0
-    memory_bytes: int = 0
-    """Of this process."""
+    measured: Measured = field(default_factory=Measured)
     graphics: str = ''
     """Who draws the window."""
 

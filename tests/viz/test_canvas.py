@@ -248,4 +248,4 @@ def test_two_sides_move_together_and_the_clicked_one_is_edited(rig: Rig) -> None
 def test_radial_generators_are_announced(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(infos={'demo:': make_info(layers=make_layers(radial=True))})
     rig.open()
-    assert 'follows shift and turn' in rig.texts()
+    assert 'texture should follow shifts and turns' in rig.texts()

@@ -66,8 +66,8 @@ def test_another_seed_visits_every_seed_once() -> None:
 @pytest.mark.parametrize(
     ('model', 'filters', 'expected'),
     [
-        (make_info(), FilterState(), 'follows shift'),
-        (make_info(layers=make_layers(radial=True)), FilterState(), 'follows shift and turn'),
+        (make_info(), FilterState(), 'texture should follow shifts'),
+        (make_info(layers=make_layers(radial=True)), FilterState(), 'texture should follow shifts and turns'),
         (make_info(), FilterState('bilinear'), 'bilinear filters: aliasing'),
         (without(make_info(), 'transform'), FilterState(), 'texture tied to pixels'),
     ],

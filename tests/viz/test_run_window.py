@@ -28,7 +28,7 @@ def renderers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
     """The renderers that windows made, and a folder of settings of its own."""
     made: list[FakeRenderer] = []
 
-    def make(device: str) -> FakeRenderer:
+    def make(device: str, *, wait_for_kernels: bool) -> FakeRenderer:
         made.append(FakeRenderer())
         return made[-1]
 

@@ -105,9 +105,9 @@ def test_transform_animation_is_chosen(tester: PanelTester) -> None:
 
 def test_truncation_to_the_average(tester: PanelTester) -> None:
     assert tester.type(truncation_panel, TruncationState(), 'Truncation', '0', INFO, ctrl=True).psi == 0
-    some = tester.type(truncation_panel, TruncationState(), 'of layers', '5', INFO, ctrl=True)
+    some = tester.type(truncation_panel, TruncationState(), 'Layers', '5', INFO, ctrl=True)
     assert some.layers == 5
-    assert tester.type(truncation_panel, some, 'of layers', '16', INFO, ctrl=True).layers is None
+    assert tester.type(truncation_panel, some, 'Layers', '16', INFO, ctrl=True).layers is None
 
 
 def test_switching_mixing_on_mixes_the_fine_layers(tester: PanelTester) -> None:

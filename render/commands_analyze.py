@@ -9,6 +9,7 @@ import torch
 
 from networks.bad_file import BadFile
 from networks.info import GeneratorInfo, LayerInfo
+from ops.fast_cpu.library import use_policy
 from render.commands_info import table
 from render.commands_render import layer_name
 from render.jobs import average_spectrum, run_to_end
@@ -42,7 +43,7 @@ def analyze(options: AnalyzeOptions) -> int:
         key, LatentSpec(), SynthesisSpec(layer=name), ViewSpec(spectrum=SpectrumSpec(kaiser_beta=8.0))
     )
     job = average_spectrum(Renderer(store), request=request, count=options.samples, first_seed=options.seed)
-    with progress_bar() as report:
+    with progress_bar() as report, use_policy('wait'):
         spectrum = run_to_end(job, lambda progress: report(progress.fraction, progress.text))
     result = {'what': 'spectrum', 'path': key.path, 'sha256': key.sha256, 'model': info.title, 'layer': name or 'image',
               'samples': options.samples, 'seed': options.seed, **spectrum_json(spectrum)}  # fmt: skip

@@ -3,7 +3,8 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from networks.sampling import seed_to_z
 from ops.backend import report
+from ops.fast_cpu import library
 from render.capture import never, run_to
 from render.filters import filter_curves, filter_overrides
 from render.models import ModelStore, device_title
@@ -36,11 +38,14 @@ class Memo(Generic[Key, Value]):
         self.misses = 0
         """How often something had to be computed."""
 
-    def get(self, key: Key, compute: Callable[[], Value]) -> Value:
-        """The value for `key`, computed if it is not at hand. Nothing is kept when `compute` raises."""
-        if key not in self._values:
+    def get(
+        self, key: Key, compute: Callable[[], Value], *, is_good: Callable[[Value], bool] = lambda value: True
+    ) -> Value:
+        """The value for `key`, computed if none that `is_good` is at hand. Nothing is kept when `compute` raises."""
+        if key not in self._values or not is_good(self._values[key]):
             self.misses += 1
             value = compute()
+            self._values.pop(key, None)
             while len(self._values) >= self._entries:
                 self._values.popitem(last=False)
             self._values[key] = value
@@ -48,8 +53,23 @@ class Memo(Generic[Key, Value]):
         return self._values[key]
 
 
-Activation = tuple[Tensor, tuple[str, ...]]
-"""[channels, height, width] as the network made it, and notes."""
+Noted = tuple[Tensor, tuple[str, ...]]
+"""A tensor, and notes on how it came about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What the network made."""
+
+    x: Tensor
+    """[channels, height, width]."""
+    notes: tuple[str, ...]
+    number: int
+    """Different for every one that was computed: what is derived from it is remembered under this."""
+    provisional: bool
+    """Some operators ran without the kernel that was being compiled for them: the last bits will differ."""
+
+
 Stage = tuple[ModelKey, LatentSpec, SynthesisSpec]
 
 
@@ -60,12 +80,15 @@ class Renderer:
     from the activation: scrolling through channels or turning the gain runs no network.
     """
 
-    def __init__(self, models: ModelStore):
+    def __init__(self, models: ModelStore, *, wait_for_kernels: bool = True):
+        """`wait_for_kernels`: let the first picture of a new kind wait until its operators are compiled. Without, it is
+        there at once, its result is `provisional`, and rendering it again when `is_settled()` gives the last bits."""
         self.models = models
-        self.latents: Memo[tuple[ModelKey, LatentSpec], Activation] = Memo()
+        self.wait_for_kernels = wait_for_kernels
+        self.latents: Memo[tuple[ModelKey, LatentSpec], Noted] = Memo()
         self.activations: Memo[Stage, Activation] = Memo()
-        self._powers: Memo[tuple[Stage, SpectrumSpec], Spectrum] = Memo()
-        self._statistics: Memo[Stage, Statistics] = Memo()
+        self._powers: Memo[tuple[int, SpectrumSpec], Spectrum] = Memo()
+        self._statistics: Memo[int, Statistics] = Memo()
         self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
 
     def render(self, request: RenderRequest, is_stale: IsStale = never) -> RenderResult:
@@ -74,23 +97,25 @@ class Renderer:
         started = time.perf_counter()
         adapter = self.models.get(request.model)
         with torch.inference_mode():
-            stage = (request.model, request.latent, request.synthesis)
-            x, notes = self.activations.get(stage, lambda: self._activation(adapter, stage, is_stale))
+            activation = self._activation(adapter, request, is_stale)
             _check(is_stale)
-            result = self._view(adapter, request, x, is_stale)
+            result = self._view(adapter, request, activation, is_stale)
         return replace(
             result,
-            notes=(*notes, *result.notes, *_backend_notes()),
+            notes=(*activation.notes, *result.notes, *_backend_notes()),
             device=device_title(self.models.device),
+            provisional=activation.provisional,
             seconds=time.perf_counter() - started,
         )
 
+    def is_settled(self) -> bool:
+        """Whether no kernel is being compiled, so that a provisional picture can be made for good."""
+        return library.wait(0)
+
     def tensor(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """The tensor that `request` shows, [channels, height, width] as the network made it. It must not be changed."""
-        adapter = self.models.get(request.model)
-        stage = (request.model, request.latent, request.synthesis)
         with torch.inference_mode():
-            return self.activations.get(stage, lambda: self._activation(adapter, stage, is_stale))[0]
+            return self._activation(self.models.get(request.model), request, is_stale).x
 
     def power(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """Power spectrum [height, width] of what `request` shows. For averages: what the view remembers stays."""
@@ -98,7 +123,8 @@ class Renderer:
         latent, synthesis = request.latent, request.synthesis
         with torch.inference_mode():
             ws, _ = make_latents(adapter, latent)
-            x, _ = synthesize(adapter, ws, synthesis, is_stale)
+            with self._kernels():
+                x, _ = synthesize(adapter, ws, synthesis, is_stale)
             return power_of(x, request.view.spectrum or SpectrumSpec())
 
     def layer_of(self, request: RenderRequest) -> LayerInfo | None:
@@ -110,19 +136,35 @@ class Renderer:
         layer = self.layer_of(request)
         return _rate(layer, width)
 
-    def _activation(self, adapter: Inspectable, stage: Stage, is_stale: IsStale) -> Activation:
-        model, latent, synthesis = stage
-        ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent))
-        x, more = synthesize(adapter, ws, synthesis, is_stale)
-        return x, (*notes, *more)
+    def _kernels(self) -> AbstractContextManager[None]:
+        return library.use_policy('wait') if self.wait_for_kernels else nullcontext()
 
-    def _view(self, adapter: Inspectable, request: RenderRequest, x: Tensor, is_stale: IsStale) -> RenderResult:
-        stage = (request.model, request.latent, request.synthesis)
+    def _activation(self, adapter: Inspectable, request: RenderRequest, is_stale: IsStale) -> Activation:
+        """What the network makes for `request`; a provisional one is made again once that is possible."""
+        model, latent, synthesis = request.model, request.latent, request.synthesis
+
+        def compute() -> Activation:
+            settled = self.is_settled()
+            ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent))
+            with self._kernels():
+                x, more = synthesize(adapter, ws, synthesis, is_stale)
+            provisional = not (settled and self.is_settled()) and not self.wait_for_kernels
+            return Activation(x, (*notes, *more), self.activations.misses, provisional)
+
+        def is_good(found: Activation) -> bool:
+            return not (found.provisional and self.is_settled())
+
+        return self.activations.get((model, latent, synthesis), compute, is_good=is_good)
+
+    def _view(
+        self, adapter: Inspectable, request: RenderRequest, activation: Activation, is_stale: IsStale
+    ) -> RenderResult:
+        x, number = activation.x, activation.number
         view, layer = request.view, _layer(adapter, request.synthesis.layer)
         rate = _rate(layer, x.shape[-1])
         spectrum, spec = None, view.spectrum
         if spec is not None:
-            spectrum = self._powers.get((stage, spec), lambda: spectrum_of_power(power_of(x, spec), rate))
+            spectrum = self._powers.get((number, spec), lambda: spectrum_of_power(power_of(x, spec), rate))
         _check(is_stale)
         moved = request.synthesis.transform if 'transform' in adapter.info.capabilities else IDENTITY
         shown = picture(x, view, transform=moved, rate=rate)
@@ -133,7 +175,7 @@ class Renderer:
             layer=layer,
             spectrum=spectrum,
             curves=self._response(adapter, request),
-            statistics=self._statistics.get(stage, lambda: statistics_of(x)),
+            statistics=self._statistics.get(number, lambda: statistics_of(x)),
             model=adapter.info,
             notes=shown.notes,
         )
@@ -147,7 +189,7 @@ class Renderer:
         return self._curves.get(key, lambda: filter_curves(adapter, layer, spec))
 
 
-def make_latents(adapter: Inspectable, spec: LatentSpec) -> Activation:
+def make_latents(adapter: Inspectable, spec: LatentSpec) -> Noted:
     """Latents [1, num_ws, w_dim] of a point: the weighted sum of the seeds' latents, then mixing, then truncation.
 
     What the generator cannot do is left out and said in the notes. Raises `ValueError` for a class it does not have.
@@ -170,7 +212,7 @@ def make_latents(adapter: Inspectable, spec: LatentSpec) -> Activation:
     return ws, tuple(notes)
 
 
-def synthesize(adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: IsStale = never) -> Activation:
+def synthesize(adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: IsStale = never) -> Noted:
     """The tensor [channels, height, width] that the request shows, of latents [1, num_ws, w_dim]; layers after it do not
     run. Raises `Abandoned` once `is_stale()`, `ValueError` for a layer that it does not have."""
     overrides, notes = filter_overrides(adapter, spec.filters)

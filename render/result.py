@@ -77,4 +77,6 @@ class RenderResult:
     """E.g. 'filtered_lrelu: reference (no CUDA)'."""
     device: str = ''
     """Where the network ran, e.g. 'CPU' or 'NVIDIA H200'."""
+    provisional: bool = False
+    """Kernels were still being compiled: the same request is answered once more, with the last bits right."""
     error: str | None = None

@@ -27,6 +27,8 @@ IsStale = Callable[[], bool]
 FRAMES_PER_STEP = 4
 """A job gets a step after so many frames in a row, however many more wait: a drag does not starve it."""
 _MAX_SENTENCE = 300
+_SETTLE_SECONDS = 0.05
+"""Between two questions whether a provisional picture can be made for good."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +42,10 @@ class Rendering(Protocol):
 
     def render(self, request: RenderRequest, is_stale: IsStale) -> RenderResult:
         """The answer to `request`; may raise `Abandoned` once `is_stale()` is true."""
+        ...
+
+    def is_settled(self) -> bool:
+        """Whether rendering a request again whose result was `provisional` would be final. Asked only then."""
         ...
 
 
@@ -83,6 +89,10 @@ class _Side:
     result: RenderResult | None = None
     unwanted: bool = False
     """The running frame belongs to a side that was taken away."""
+    provisional: bool = False
+    """What was finished can be made better later."""
+    again: bool = False
+    """… namely now."""
 
     @property
     def coming(self) -> RenderRequest | None:
@@ -102,12 +112,15 @@ class _Running:
     """The report was not polled yet."""
 
 
-def make_renderer(device: str = 'auto') -> Rendering:
-    """A renderer on `device` ('auto', 'cpu', 'cuda'): the usual factory. Imports torch when called, not before."""
+def make_renderer(device: str = 'auto', *, wait_for_kernels: bool = False) -> Rendering:
+    """A renderer on `device` ('auto', 'cpu', 'cuda'): the usual factory. Imports torch when called, not before.
+
+    `wait_for_kernels`: every picture is final at once (for pictures that go into files), see `Renderer`.
+    """
     from render.models import ModelStore, choose_device
     from render.renderer import Renderer
 
-    return Renderer(ModelStore(choose_device(device)))
+    return Renderer(ModelStore(choose_device(device)), wait_for_kernels=wait_for_kernels)
 
 
 class RenderWorker:
@@ -211,7 +224,8 @@ class RenderWorker:
             _log.exception('the renderer could not be made')
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._next() is not None)
+                while not self._closing and self._next() is None:
+                    self._improve(renderer)
                 if self._closing:
                     break
                 task = self._next()
@@ -225,10 +239,18 @@ class RenderWorker:
                 self._changed.notify_all()
         self._end_jobs()
 
+    def _improve(self, renderer: Rendering | None) -> None:
+        """Wait for something to do; or, where a picture is provisional, until it can be made for good."""
+        provisional = [side for side in self._sides.values() if side.provisional]
+        self._changed.wait(_SETTLE_SECONDS if provisional else None)
+        if renderer is not None and provisional and renderer.is_settled():
+            for side in provisional:
+                side.provisional, side.again = False, True
+
     def _next(self) -> tuple[str, str] | None:
         """('frame', side), ('job', name), or None: frames first, but a job is never starved."""
         job = next((name for name, job in self._jobs.items() if not job.report.done), None)
-        frame = next((name for name, side in self._sides.items() if side.waiting is not None), None)
+        frame = next((name for name, side in self._sides.items() if side.waiting is not None or side.again), None)
         if job is not None and (frame is None or self._frames_in_a_row >= FRAMES_PER_STEP or self._jobs[job].cancelled):
             return 'job', job
         return None if frame is None else ('frame', frame)
@@ -237,7 +259,8 @@ class RenderWorker:
         with self._changed:
             slots = self._sides.pop(side)
             self._sides[side] = slots  # to the end of the queue: sides take turns
-            request, slots.waiting = slots.waiting, None
+            request = slots.waiting or (slots.finished if slots.again else None)
+            slots.waiting, slots.again = None, False
             if request is None:
                 return  # taken back meanwhile
             slots.running = request
@@ -262,7 +285,7 @@ class RenderWorker:
             wanted = not slots.unwanted
             slots.running, slots.unwanted = None, False
             if wanted and result is not None:
-                slots.finished, slots.result = request, result
+                slots.finished, slots.result, slots.provisional = request, result, result.provisional
             elif wanted and slots.waiting is None:
                 slots.waiting = request  # abandoned, but wanted again meanwhile
         self._tell()

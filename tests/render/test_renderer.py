@@ -261,3 +261,38 @@ def test_renders_log_nothing(renderer, caplog):
     with caplog.at_level(logging.WARNING):
         renderer.render(BASE)
     assert not caplog.records
+
+
+class Compiler:
+    """Stands in for the library of kernels: nothing is there before `ready`."""
+
+    def __init__(self, monkeypatch):
+        self.ready = False
+        monkeypatch.setattr('render.renderer.library.wait', lambda seconds: self.ready)
+
+
+def test_a_picture_made_before_the_kernels_were_there_is_made_again(generators, monkeypatch):
+    compiler = Compiler(monkeypatch)
+    renderer = Renderer(fake_store(*generators), wait_for_kernels=False)
+    assert renderer.render(BASE).provisional and renderer.render(BASE).provisional
+    assert generators[0].synthesized == 1
+    compiler.ready = True
+    before = renderer.render(BASE)
+    assert not before.provisional and generators[0].synthesized == 2
+    assert not renderer.render(BASE).provisional and generators[0].synthesized == 2
+
+
+def test_what_was_measured_on_a_provisional_picture_is_measured_again(generators, monkeypatch):
+    compiler = Compiler(monkeypatch)
+    renderer = Renderer(fake_store(*generators), wait_for_kernels=False)
+    first = renderer.render(BASE)
+    for layer in (generators[0].module.synthesis.L2,):
+        layer.weight *= 2  # as if other kernels gave other numbers
+    compiler.ready = True
+    second = renderer.render(BASE)
+    assert second.statistics.std == pytest.approx(2 * first.statistics.std, rel=1e-5)
+
+
+def test_a_renderer_that_waits_is_never_provisional(generators, monkeypatch):
+    Compiler(monkeypatch)
+    assert not Renderer(fake_store(*generators)).render(BASE).provisional

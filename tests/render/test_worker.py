@@ -28,6 +28,8 @@ class GatedRenderer:
     honours_stale: bool = True
     fails: bool = False
     thread: str = ''
+    settled: threading.Event | None = None
+    """Until it is set, results are provisional."""
 
     def render(self, request: RenderRequest, is_stale: IsStale) -> RenderResult:
         self.seen.append(request)
@@ -38,7 +40,10 @@ class GatedRenderer:
             raise Abandoned
         if self.fails:
             raise ValueError('the layer\nis gone')
-        return RenderResult(request)
+        return RenderResult(request, provisional=not self.is_settled())
+
+    def is_settled(self) -> bool:
+        return self.settled is None or self.settled.is_set()
 
     def started(self) -> RenderRequest:
         """The frame that was begun next."""
@@ -249,6 +254,31 @@ def test_closing_abandons_a_running_frame(workers):
     renderer.gate.release()
     closing.join(SECONDS)
     assert worker.poll() is None and not worker._thread.is_alive()
+
+
+def test_a_provisional_picture_is_made_for_good_as_soon_as_possible(workers):
+    called = threading.Semaphore(0)
+    worker, renderer = workers(on_result=called.release, settled=threading.Event())
+    worker.submit(request(1))
+    finish(worker, renderer)
+    assert called.acquire(timeout=SECONDS) and worker.poll().provisional
+    renderer.settled.set()
+    renderer.gate.release()
+    assert called.acquire(timeout=SECONDS)
+    worker.submit(request(1))  # what the window goes on asking for does not matter
+    assert worker.wait(SECONDS) and not worker.poll().provisional
+    assert len(renderer.seen) == 2 and not worker.is_busy()
+
+
+def test_a_provisional_picture_that_was_replaced_is_not_made_again(workers):
+    worker, renderer = workers(settled=threading.Event())
+    worker.submit(request(1))
+    finish(worker, renderer)
+    worker.submit(request(2))
+    renderer.settled.set()
+    finish(worker, renderer, 2)
+    assert worker.poll() == RenderResult(request(2))
+    assert [one.latent.seeds[0][0] for one in renderer.seen if one != request(1)] == [2]
 
 
 def steps(log: list[str], count: int = 3, gate: threading.Semaphore | None = None):

@@ -103,15 +103,8 @@ def window(options: Any) -> int:
     if options.frames is not None and not 1 <= options.frames <= 1_000_000:
         raise WrongUsage(f'--frames {options.frames}: choose from 1 to 1000000.')
     fallback = None if options.fallback_folder is None else partial(render_demo, options)
-    try:
-        from viz.app import run_window
-    except (ImportError, OSError) as error:  # libGL or libX11 are not there
-        from viz.doctor import cannot_draw
+    from viz.app import run_window
 
-        reason = cannot_draw(error, headless=options.headless)
-        if fallback is not None:
-            return fallback(reason)
-        raise RuntimeError(reason) from error
     return run_window(
         options.path,
         headless=options.headless,

@@ -1,34 +1,15 @@
-"""Opening the window and keeping it open: `run_window`."""
+"""The way into the window: `run_window`.
+
+This module imports next to nothing, so that torch is on its way before imgui and OpenGL are.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from gui_utils.texture import TexturePool
-from gui_utils.window import GraphicsLost, NoDisplay, Window, open_window
-from render.png_session import save_png, shared_text
-from render.session import Session, is_animating
-from render.session_file import BadFile, load_session, recover_session, save_session
 from render.worker import RenderWorker, make_renderer
-from viz import files
-from viz.application import App
-from viz.opening import Plan, plans_of_session
-from viz.shortcuts import toggle_animation
-
-LOG = logging.getLogger(__name__)
-DEMO = 'demo:'
-AUTOSAVE_SECONDS = 30.0
-PATIENCE_SECONDS = 600.0
-"""How long a headless window waits for its picture."""
-SETTLING_FRAMES = 3
-"""imgui shows the full effect of a change so many frames later."""
 
 
 def run_window(
@@ -52,186 +33,38 @@ def run_window(
     window can be opened; gets the reason, returns the exit code. `timings`: print when the window and the first picture
     stood there, for benchmarks.
     """
-    waker = _Waker()
+    waker = Waker()
     worker = RenderWorker(partial(make_renderer, device, wait_for_kernels=headless), on_result=waker)
-    folder = files.config_folder()
-    remember = not headless and frames is None
     try:
-        ini = folder / files.LAYOUT_FILE if remember else None
-        window = open_window('AliasScope', size, headless=headless, scale=scale, ini_path=ini)
-    except NoDisplay as error:
+        # Only now: while the other thread imports torch, this one opens the window.
+        from viz.running import WindowWish, open_and_run
+    except (ImportError, OSError) as error:  # libGL or libX11 are not there
         worker.close(0.0)
-        if on_no_display is not None:
-            return on_no_display(str(error))
-        print(error, file=sys.stderr)
-        return 1
-    waker.window = window
-    with window:
-        try:
-            start = _Start(path, session, folder if remember else None)
-            return _run(window, worker, start, screenshot, frames or (1 if headless else None), _Timings(timings))
-        except GraphicsLost as error:
-            return _fail(str(error))
-        finally:
-            waker.window = None
-            worker.close()
+        return _without_libraries(error, headless, on_no_display)
+    try:
+        wish = WindowWish(path, headless, screenshot, size, scale, session, frames, timings, on_no_display)
+        return open_and_run(wish, worker, waker)
+    finally:
+        worker.close()
 
 
-class _Waker:
+def _without_libraries(error: Exception, headless: bool, on_no_display: Callable[[str], int] | None) -> int:
+    """What to do where nothing can be drawn at all. Raises RuntimeError with the reason if nobody wants to know it."""
+    from viz.doctor import cannot_draw
+
+    reason = cannot_draw(error, headless=headless)
+    if on_no_display is None:
+        raise RuntimeError(reason) from error
+    return on_no_display(reason)
+
+
+class Waker:
     """Wakes the window when the worker has something; before there is a window, nobody."""
 
     def __init__(self) -> None:
-        self.window: Window | None = None
+        self.wake: Callable[[], None] | None = None
 
     def __call__(self) -> None:
-        window = self.window
-        if window is not None:
-            window.wake()
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """What the window begins with."""
-
-    path: str | None
-    session: Path | None
-    folder: Path | None
-    """Where the session is kept between two starts; None: nowhere."""
-
-    @property
-    def restores(self) -> bool:
-        """Whether the session of the last time is wanted."""
-        return self.folder is not None and self.path is None and self.session is None
-
-
-class _Timings:
-    """Prints when something happened for the first time, as JSON lines with the clock's time."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._missing = {'window', 'first_picture'} if wanted else set()
-
-    def note(self, app: App) -> None:
-        """Look what the frame that was just drawn showed."""
-        if not self._missing:
-            return
-        shown = {'window'} if app.view.a.result is None else {'window', 'first_picture'}
-        for event in sorted(shown & self._missing, reverse=True):
-            print(json.dumps({'event': event, 'time': time.time()}), flush=True)
-        self._missing -= shown
-
-
-def _run(
-    window: Window,
-    worker: RenderWorker,
-    start: _Start,
-    screenshot: Path | None,
-    frames: int | None,
-    timings: _Timings,
-) -> int:
-    textures = TexturePool()
-    app = _make_app(window, worker, start, textures)
-    try:
-        if frames is None and screenshot is None:
-            _loop(app, start.folder, timings)
-            return 0
-        return _draw_frames(app, frames or 1, screenshot, timings)
-    finally:
-        app.close()
-        textures.close()
-
-
-def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: TexturePool) -> App:
-    """The application with what it opens first under way."""
-    last, remarks = recover_session(start.folder / files.SESSION_FILE) if start.folder else (Session(), ())
-    kept = Session(window=last.window, recent=last.recent, capture=last.capture)
-    app = App(window, worker, kept, textures)
-    for remark in remarks:
-        app.say(remark, 'warning')
-    if start.session is not None:
-        _open_session(app, start.session, start.path)
-    elif start.path is not None:
-        app.open(start.path, allow_code=True)
-    elif start.restores and last.a.model is not None:
-        app.begin(plans_of_session(last))
-    else:
-        app.open(DEMO)
-    return app
-
-
-def _open_session(app: App, file: Path, path: str | None) -> None:
-    """Open a session, with another generator than its own if `path` names one."""
-    if path is None:
-        app.open(str(file))
-        return
-    try:
-        target, remarks = load_session(file)
-    except BadFile as error:
-        app.complain(str(error))
-        return
-    for remark in remarks:
-        app.say(remark, 'warning')
-    network = target.a.model.network if target.a.model else 'G_ema'
-    app.begin((Plan(path, 'a', network, replace(target, a=replace(target.a, model=None), b=None), allow_code=True),))
-
-
-def _loop(app: App, folder: Path | None, timings: _Timings) -> None:
-    """Frames until the window closes; the session is kept now and then, and at the end."""
-    keeper = _Keeper(app, folder)
-    while not (app.quit or app.window.should_close()):
-        with app.window.frame(app.wait_seconds) as frame:
-            app.draw(frame)
-        timings.note(app)
-        keeper.keep(time.monotonic())
-    keeper.keep(None)
-
-
-class _Keeper:
-    """Writes the session into the user's folder when it changed, at most every `AUTOSAVE_SECONDS`."""
-
-    def __init__(self, app: App, folder: Path | None) -> None:
-        self._app, self._folder = app, folder
-        self._kept, self._at = app.session, time.monotonic()
-
-    def keep(self, now: float | None) -> None:
-        """Write if it is time; `now` None: it is."""
-        session = self._app.session
-        if self._folder is None or session is self._kept or session.a.model is None:
-            return
-        if now is not None and now - self._at < AUTOSAVE_SECONDS:
-            return
-        self._kept, self._at = session, time.monotonic()
-        try:
-            save_session(self._folder / files.SESSION_FILE, session)
-        except BadFile as error:
-            LOG.warning('%s', error)
-            self._app.say(str(error), 'warning')
-
-
-def _draw_frames(app: App, count: int, screenshot: Path | None, timings: _Timings) -> int:
-    """Draw `count` frames and as many more as the picture needs, and save the window; returns the exit code."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    drawn = 0
-    while drawn < count or not app.is_current:
-        if time.monotonic() > deadline:
-            return _fail(f'The picture was not there after {PATIENCE_SECONDS:.0f} seconds: try a smaller model.')
-        if drawn >= count and is_animating(app.session):
-            app.session = toggle_animation(app.session)  # what moves is never current
-        with app.window.frame(None if drawn < count else app.wait_seconds) as frame:
-            app.draw(frame)
-        timings.note(app)
-        drawn += 1
-    for _ in range(SETTLING_FRAMES):
-        with app.window.frame() as frame:
-            app.draw(frame)
-    problem = app.view.complaint or next((side.error for side in (app.view.a, app.view.b) if side.error), None)
-    if screenshot is not None:
-        try:
-            save_png(screenshot, app.window.pixels(), shared_text(app.session))
-        except BadFile as error:
-            return _fail(str(error))
-    return _fail(problem) if problem else 0
-
-
-def _fail(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 1
+        wake = self.wake
+        if wake is not None:
+            wake()

@@ -1,5 +1,7 @@
 """`run_window`: exit codes, screenshots, what is opened first, what is kept."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,9 @@ from render.session_file import load_session, save_session
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import FakeRenderer
 from viz import app as app_module
-from viz import files
-from viz.app import _Keeper, run_window
+from viz import files, running
+from viz.app import run_window
+from viz.running import _Keeper
 
 pytestmark = pytest.mark.display
 SIZE = (900, 600)
@@ -95,7 +98,7 @@ def test_without_a_display_the_reason_goes_to_whoever_asked(
     def fail(*_: object, **__: object) -> Any:
         raise NoDisplay('No window could be opened (test): add --headless.')
 
-    monkeypatch.setattr(app_module, 'open_window', fail)
+    monkeypatch.setattr(running, 'open_window', fail)
     assert run_window(None) == 1
     assert capsys.readouterr().err == 'No window could be opened (test): add --headless.\n'
     assert run_window(None, on_no_display=lambda reason: 7 if 'test' in reason else 0) == 7
@@ -103,7 +106,7 @@ def test_without_a_display_the_reason_goes_to_whoever_asked(
 
 def synthetic_windows(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
     """Windows that believe they are on a screen, and are closed by the user after some frames."""
-    real = app_module.open_window
+    real = running.open_window
 
     def open_synthetic(title: str, size: tuple[int, int], *, headless: bool, **options: Any) -> Any:
         window = real(title, size, headless=True, **options)
@@ -112,7 +115,7 @@ def synthetic_windows(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
         window.frame = lambda wait=None: draw(wait and 0.01)  # nobody is there to wait for
         return window
 
-    monkeypatch.setattr(app_module, 'open_window', open_synthetic)
+    monkeypatch.setattr(running, 'open_window', open_synthetic)
 
 
 def test_the_session_comes_back_at_the_next_start(
@@ -189,3 +192,13 @@ def test_a_session_that_moves_comes_to_rest_for_its_screenshot(renderers: list[F
     save_session(tmp_path / 's.json', session)
     assert run_window(None, headless=True, session=tmp_path / 's.json', size=SIZE, frames=4) == 0
     assert renderers[0].rendered[-1].latent.seeds != ((0, 1.0),)
+
+
+def test_the_window_stands_without_torch() -> None:
+    code = 'import sys, viz.app, viz.running; raise SystemExit("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+def test_the_way_into_the_window_imports_neither_imgui_nor_opengl() -> None:
+    code = 'import sys, viz.app; raise SystemExit("imgui_bundle" in sys.modules or "OpenGL" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).parents[2], check=False).returncode == 0

@@ -7,6 +7,7 @@
 Exit codes: 0 done, 1 failed (one line on stderr; --verbose for the traceback), 2 wrong usage.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -18,6 +19,9 @@ FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='replace')  # a console that knows no '°' must not cost the answer
     try:
         return attempt(parse(arguments))
     except KeyboardInterrupt:
@@ -140,7 +144,7 @@ def doctor(options: Any) -> int:
 
     report = machine_report() | graphics_report()
     if options.json:
-        print(json.dumps(report, indent=1, ensure_ascii=False))
+        print(json.dumps(report, indent=1))
         return 0
     for name, value in report.items():
         if isinstance(value, dict):

@@ -22,7 +22,7 @@ def info(options: InfoOptions) -> int:
     source = find_source(options.path, network=None if options.network == 'G_ema' else options.network)
     _, key, found = open_source(source, options.device)
     if options.json:
-        print(json.dumps(info_json(key, found), indent=1, ensure_ascii=False))
+        print(json.dumps(info_json(key, found), indent=1))
     else:
         print('\n'.join(info_lines(key, found)))
     return 0

@@ -436,6 +436,13 @@ def test_doctor_says_what_is_missing(missing, tmp_path):
     assert all(f'no {name} on this machine' in done.stdout for name in missing), done.stdout
 
 
+def test_a_console_without_our_characters_still_gets_the_answer(models):
+    environment = {**os.environ, 'PYTHONIOENCODING': 'ascii', 'OMP_NUM_THREADS': '1'}
+    command = [sys.executable, str(ROOT / 'visualizer.py'), 'info', models.ours]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 0 and not done.stderr and '52?52' in done.stdout
+
+
 def test_a_reader_that_goes_away_is_no_failure_of_ours(models):
     process = subprocess.Popen(
         [sys.executable, str(ROOT / 'visualizer.py'), 'info', models.ours],

@@ -104,7 +104,7 @@ def beyond(power: Tensor, rate: float, nyquist: float) -> tuple[float, float]:
 def density_profile(power: Tensor, rate: float) -> tuple[Tensor, Tensor]:
     """Frequencies in cycles per image width from 0 to rate / 2, and the mean density on rings around zero."""
     profile = radial_profile(power)
-    return torch.arange(len(profile), dtype=torch.float32) * (rate / power.shape[-1]), profile
+    return torch.arange(len(profile), dtype=torch.float32) * (rate / min(power.shape)), profile
 
 
 @dataclass(frozen=True, slots=True)

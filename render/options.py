@@ -147,12 +147,14 @@ class AnalyzeOptions:
     what: Measurement
     """Equivariance (eq-t, eq-t-frac, eq-r), per-layer equivariance and aliasing (layers), the average power spectrum,
     texture sticking, or a diagnosis of all."""
-    samples: Annotated[int, arg(metavar='N')] = 32
-    """Over how many latents."""
+    samples: MaybeInt = None
+    """Over how many latents; 32 unless given, 2 for layers."""
     seed: Annotated[int, arg(metavar='N')] = 0
     """The first of them."""
     layer: MaybeName = None
     """Of a spectrum: this layer instead of the image."""
+    real: MaybeFile = None
+    """Of a spectrum: folder or ZIP of real pictures of the generator's size to compare with."""
     json: bool = False
     """Print JSON instead of a table."""
     out: MaybeFile = None

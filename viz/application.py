@@ -369,7 +369,7 @@ class App:
             path = capture_path(self.session, self.desk().model, '.png', what='window')
             self.captures.write(path, self.window.pixels(), self.session)
         known = self.desk().side
-        if self._capture_picture and (known.is_current or known.error is not None):
+        if self._capture_picture and (known.is_final or known.error is not None):
             self._capture_picture = False
             if known.result is not None and known.result.image is not None:
                 path = capture_path(self.session, known.model, '.png')

@@ -10,6 +10,7 @@ from viz import hints
 from viz.view import Desk
 
 GAP_EM = 1.4
+COMPILING = 'Faster operators are being compiled in the background; the picture is made again when they are there.'
 
 
 def draw_status_line(session: Session, desk: Desk) -> None:
@@ -41,8 +42,9 @@ def _draw_right(session: Session, desk: Desk) -> None:
     parts: list[tuple[str, str]] = [(hint, reason)]
     if result is not None:
         parts.append((f'{1000 * view.measured.render_seconds:.1f} ms', 'Time to render one picture.'))
-        backend = hints.backend_label(result.notes)
-        parts.append((backend, '\n'.join(result.notes)))
+        if result.provisional:
+            parts.append(('compiling …', COMPILING))
+        parts.append((hints.backend_label(result.notes), '\n'.join(result.notes)))
         parts.append((view.measured.device, 'Where the network runs.'))
     parts = [part for part in parts if part[0]]
     width = sum(imgui.calc_text_size(text).x + GAP_EM * em for text, _ in parts)

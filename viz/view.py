@@ -69,6 +69,11 @@ class SideView:
         """Whether the picture, or the complaint, is the answer to what is asked now."""
         return self.asked is None or (self.result is not None and self.result.request == self.asked)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the picture is current, and will not be made again with faster operators."""
+        return self.is_current and not (self.result is not None and self.result.provisional)
+
     def answered(self, result: RenderResult) -> SideView:
         """With a new answer: a picture replaces the old one, an error leaves it."""
         if result.error is not None or result.image is None:

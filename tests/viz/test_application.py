@@ -365,3 +365,15 @@ def test_a_followed_run_is_opened_again_when_it_has_a_newer_snapshot(
 def test_quitting_is_a_wish(rig: Rig) -> None:
     rig.driver.keys(Key.q, ctrl=True)
     assert rig.app.quit and rig.side.transform == TransformState()
+
+
+def test_a_provisional_picture_is_shown_but_not_saved(rig: Rig, tmp_path: Path) -> None:
+    rig.app.session = replace(rig.app.session, capture=replace(rig.app.session.capture, folder=str(tmp_path)))
+    final = rig.app.view.a.result
+    rig.app.view = rig.app.view.with_side('a', rig.app.view.a.answered(replace(final, provisional=True)))
+    rig.driver.keys(Key.p, ctrl=True)
+    rig.settle()
+    assert not list(tmp_path.glob('*.png')) and 'compiling …' in rig.texts()
+    rig.app.view = rig.app.view.with_side('a', rig.app.view.a.answered(final))
+    rig.settle()
+    assert list(tmp_path.glob('*.png'))

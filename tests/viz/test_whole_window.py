@@ -1,0 +1,81 @@
+"""The whole window on the bundled generator: open, drag, change every panel, capture, close."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from imgui_bundle import imgui
+
+from gui_utils.dialogs import FileDialog
+from gui_utils.testing import WindowDriver
+from gui_utils.texture import TexturePool
+from ops.backend import use_backend
+from render.session import Session, to_request
+from render.worker import RenderWorker, make_renderer
+from tests.viz.conftest import Rig
+from viz.application import App
+
+pytestmark = pytest.mark.display
+
+
+def make_reference_renderer() -> Any:
+    """For the worker's thread: no operator has to be compiled first."""
+    use_backend('reference').__enter__()  # for the life of that thread
+    return make_renderer('cpu')
+
+
+def test_every_panel_changes_the_picture_that_a_command_would_render(
+    open_headless: Callable[..., Any], tmp_path: Path
+) -> None:
+    worker = RenderWorker(make_reference_renderer)
+    window = open_headless((1280, 800))
+    textures = TexturePool()
+    app = App(window, worker, Session(), textures, dialog=FileDialog(use_system=False))
+    with WindowDriver(window, app.draw) as driver:
+        rig = Rig(app, driver, None, worker)
+        rig.open('demo:')
+        requests = [app.view.a.result.request]
+
+        def use(title: str, *clicks: str, changes: bool = True) -> None:
+            """Click in a panel and wait for the picture; it must be another one if the click `changes` it."""
+            with window.frame() as frame:
+                app.draw(frame)
+                imgui.set_window_focus(title)
+            driver.step(2)
+            for name in clicks:
+                driver.click(name)
+            rig.settle()
+            assert app.view.complaint is None and app.view.a.error is None
+            assert (app.view.a.result.request != requests[-1]) == changes, title
+            requests.append(app.view.a.result.request)
+
+        driver.drag('Picture/picture a', by=(33, -12))
+        rig.settle()
+        assert app.view.a.result.request.synthesis.transform != requests[0].synthesis.transform
+        requests.append(app.view.a.result.request)
+        use('Latent', 'Latent/Next')
+        use('Styles', 'Styles/Mix styles')
+        use('Layers', f'Layers/{app.view.a.model.layers[4].label}', 'Layers/Sheet')
+        use('Spectrum', 'Spectrum/Average 32', changes=False)
+        assert app.view.a.shown_spectrum().samples == 32
+        use('Filters', 'Filters/Filters', 'Bilinear')
+        use('Performance', 'Performance/float32')
+        driver.keys(imgui.Key.u)
+        rig.settle()
+        result = app.view.a.result
+        assert len(np.unique(driver.pixels().reshape(-1, 3), axis=0)) > 500
+        app.session = replace(app.session, capture=replace(app.session.capture, folder=str(tmp_path)))
+        use('Capture', 'Capture/Save PNG')  # its spectrum is hidden, so it is not computed
+    with use_backend('reference'):
+        direct = make_renderer('cpu')
+        direct.models.open('demo:')
+        again = direct.render(result.request, lambda: False)
+    assert (again.image == result.image).all(), 'the window and a command make the same picture, bit for bit'
+    assert to_request(app.session).model == result.request.model
+    assert list(tmp_path.glob('*.png'))
+    app.close()
+    textures.close()
+    assert worker.close()

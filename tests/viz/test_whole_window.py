@@ -21,16 +21,16 @@ from viz.application import App
 pytestmark = pytest.mark.display
 
 
-def make_reference_renderer() -> Any:
-    """For the worker's thread: no operator has to be compiled first."""
-    use_backend('reference').__enter__()  # for the life of that thread
-    return make_renderer('cpu')
-
-
 def test_every_panel_changes_the_picture_that_a_command_would_render(
     open_headless: Callable[..., Any], tmp_path: Path
 ) -> None:
-    worker = RenderWorker(make_reference_renderer)
+    reference = use_backend('reference')  # no operator has to be compiled first
+
+    def make() -> Any:
+        reference.__enter__()  # for the life of the worker's thread
+        return make_renderer('cpu')
+
+    worker = RenderWorker(make)
     window = open_headless((1280, 800))
     textures = TexturePool()
     app = App(window, worker, Session(), textures, dialog=FileDialog(use_system=False))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from networks.info import GeneratorInfo
+from render.commands_diagnose import diagnose_report
 from render.commands_info import table
 from render.jobs import average_spectrum, run_to_end
 from render.jobs_equivariance import GOOD_DB, equivariance, layer_ladder, lie_ladder, verdict
@@ -226,10 +227,11 @@ HANDLERS: Mapping[Measurement, Handler] = MappingProxyType(
         'layers': layers_report,
         'spectrum': spectrum_report,
         'sticking': sticking_report,
+        'diagnose': diagnose_report,
     }
 )
 """Measurement -> what `analyze` does for it. One that is missing here is not built yet."""
-DEFAULT_SAMPLES: Mapping[Measurement, int] = MappingProxyType({'layers': 2})
+DEFAULT_SAMPLES: Mapping[Measurement, int] = MappingProxyType({'layers': 2, 'diagnose': 2})
 """Latents where `--samples` is not given; 32 for the others."""
 
 

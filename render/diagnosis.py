@@ -30,6 +30,27 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a plot."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Evidence to look at: the defect, and what it would be without."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    marks: tuple[tuple[str, float], ...] = ()
+    """(name, x) of vertical lines."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One cause, where it acts, and what helps."""
 
@@ -47,6 +68,7 @@ class Finding:
     """Empty where the cure cannot be applied to a finished network."""
     level_db: float
     """Unwanted energy relative to the layer's signal; findings are ranked by it."""
+    plots: tuple[Plot, ...]
     confidence: float
     """0.5 at the threshold, towards 1 far beyond it."""
 
@@ -92,7 +114,7 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
     """The diagnosis in JSON types; what is not a finite number becomes null, or ±300 where it is infinite."""
     from dataclasses import asdict
 
-    return {'what': 'diagnose', **_plain(asdict(diagnosis))}
+    return _plain(asdict(diagnosis))
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from render.diagnosis import Diagnosis, Effect, Evidence, Finding, LayerHealth
+from render.diagnosis import Diagnosis, Effect, Evidence, Finding, LayerHealth, Plot
 from render.diagnosis_words import WORDS
 from render.request import RenderRequest
 from render.worker import Job, Progress
@@ -30,6 +30,7 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     yields values that are not finite.
     """
     from analysis.diagnosis import judge
+    from render.diagnose_plots import plots_of
     from render.diagnose_probe import constants, input_facts, layer_facts, meet, silent
     from render.request import FilterSpec, SynthesisSpec
 
@@ -61,7 +62,7 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     for number, group in enumerate(groups):
         done = _JUDGED + (1 - _JUDGED) * number / len(groups)
         yield Progress(done, f'cure: {WORDS[group[0].cause].title.lower()}')
-        findings.append(_finding(group, pictures, before))
+        findings.append(_finding(group, pictures, before, plots_of(group[0], layers, health)))
     state, verdict = _verdict(findings, layers, picture_varies=float(picture.std()) > 1e-9)
     return Diagnosis(
         adapter.info.title,
@@ -123,7 +124,9 @@ def _grouped(suspicions: Sequence[Suspicion]) -> list[list[Suspicion]]:
     return list(groups.values())
 
 
-def _finding(group: Sequence[Suspicion], pictures: _Pictures, before: dict[str, float]) -> Finding:
+def _finding(
+    group: Sequence[Suspicion], pictures: _Pictures, before: dict[str, float], plots: tuple[Plot, ...]
+) -> Finding:
     worst = group[0]
     words = WORDS[worst.cause]
     labels = tuple(dict.fromkeys(one.layer for one in group))
@@ -152,6 +155,7 @@ def _finding(group: Sequence[Suspicion], pictures: _Pictures, before: dict[str, 
         tuple(Evidence(number.name, number.value, number.unit, number.healthy) for number in worst.numbers),
         tuple(effects),
         worst.level_db,
+        plots,
         round(1 - 0.5 * math.exp(-max(worst.excess_db, 0.0) / 8), 3),
     )
 

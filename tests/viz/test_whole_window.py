@@ -13,24 +13,36 @@ from gui_utils.dialogs import FileDialog
 from gui_utils.testing import WindowDriver
 from gui_utils.texture import TexturePool
 from ops.backend import use_backend
+from render.models import ModelStore
+from render.renderer import Renderer
+from render.result import RenderResult
 from render.session import Session, to_request
-from render.worker import RenderWorker, make_renderer
+from render.worker import RenderWorker
 from tests.viz.conftest import Rig
 from viz.application import App
 
 pytestmark = pytest.mark.display
 
 
+class ReferenceRenderer(Renderer):
+    """Runs the plain operators: nothing has to be compiled first."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelStore('cpu'))
+
+    def render(self, *arguments: Any, **options: Any) -> RenderResult:
+        with use_backend('reference'):
+            return super().render(*arguments, **options)
+
+    def power(self, *arguments: Any, **options: Any) -> Any:
+        with use_backend('reference'):
+            return super().power(*arguments, **options)
+
+
 def test_every_panel_changes_the_picture_that_a_command_would_render(
     open_headless: Callable[..., Any], tmp_path: Path
 ) -> None:
-    reference = use_backend('reference')  # no operator has to be compiled first
-
-    def make() -> Any:
-        reference.__enter__()  # for the life of the worker's thread
-        return make_renderer('cpu')
-
-    worker = RenderWorker(make)
+    worker = RenderWorker(ReferenceRenderer)
     window = open_headless((1280, 800))
     textures = TexturePool()
     app = App(window, worker, Session(), textures, dialog=FileDialog(use_system=False))
@@ -69,10 +81,9 @@ def test_every_panel_changes_the_picture_that_a_command_would_render(
         assert len(np.unique(driver.pixels().reshape(-1, 3), axis=0)) > 500
         app.session = replace(app.session, capture=replace(app.session.capture, folder=str(tmp_path)))
         use('Capture', 'Capture/Save PNG')  # its spectrum is hidden, so it is not computed
-    with use_backend('reference'):
-        direct = make_renderer('cpu')
-        direct.models.open('demo:')
-        again = direct.render(result.request, lambda: False)
+    direct = ReferenceRenderer()
+    direct.models.open('demo:')
+    again = direct.render(result.request)
     assert (again.image == result.image).all(), 'the window and a command make the same picture, bit for bit'
     assert to_request(app.session).model == result.request.model
     assert list(tmp_path.glob('*.png'))

@@ -75,6 +75,14 @@ def test_the_oldest_of_three_goes(store, opener, tmp_path):
     assert len(opener.opened) == 4  # the least recently used went: keys[2]
 
 
+def test_opening_a_model_again_makes_it_the_newest(store, opener, tmp_path):
+    paths = [file(tmp_path, name) for name in 'abc']
+    keys = [store.open(path)[0] for path in (paths[0], paths[1], paths[0], paths[2])]
+    assert len(opener.opened) == 3
+    store.get(keys[0])
+    assert len(opener.opened) == 3  # 'b' went, not 'a'
+
+
 def test_a_bad_file_leaves_the_old_models_open(store, tmp_path):
     key, _ = store.open(file(tmp_path, 'a'))
     model = store.get(key)

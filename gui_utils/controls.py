@@ -24,6 +24,8 @@ Options = Mapping[Choice, str] | Sequence[Choice]
 _CLAMP = int(imgui.SliderFlags_.always_clamp)
 _CLAMP_LOG = int(imgui.SliderFlags_.always_clamp | imgui.SliderFlags_.logarithmic)
 _COMBO_FLAGS = int(imgui.ComboFlags_.height_large | imgui.ComboFlags_.no_arrow_button)
+_FILL = -1e-6
+"""As a width: to the end of the line. (The least float of Python is 0 for imgui.)"""
 _LEFT, _RIGHT = imgui.MouseButton_.left, imgui.MouseButton_.right
 _FRAME_BG, _FRAME_BG_HOVERED, _FRAME_BG_ACTIVE = (
     imgui.Col_.frame_bg,
@@ -200,7 +202,7 @@ def button(
     label: str, *, icon: str = '', tooltip: str = '', width: float = 0.0, primary: bool = False, enabled: bool = True
 ) -> bool:
     """True when clicked. `width` in em: 0 fits the text, -1 fills the line. `primary`: the one to press next."""
-    pixels = -math.ulp(0.0) if width < 0 else width * imgui.get_font_size()
+    pixels = _FILL if width < 0 else width * imgui.get_font_size()
     if not enabled:
         imgui.begin_disabled()
     clicked = _lit_button(_with_icon(label, icon), pixels, is_lit=primary)

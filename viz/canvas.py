@@ -26,6 +26,24 @@ SHARP_FROM = 2.0
 """Screen pixels per picture pixel from which enlarged pixels are shown as squares."""
 
 
+TOOLBAR_EM = 29.0
+"""Narrower panes show the tools without words."""
+TOOLS = (
+    (
+        'undo_transform', 'Untransform', icons.ICON_FA_ARROWS_ROTATE,
+        'Move the picture back by the inverse transform: an equivariant network then stands still (U). '
+        'The checkerboard marks what is not known.',
+    ),
+    (
+        'outline', 'Outline', icons.ICON_FA_VECTOR_SQUARE,
+        'Outline where the image lies inside a layer with margins (O).',
+    ),
+    ('probe', 'Probe', icons.ICON_FA_EYE_DROPPER, 'The numbers of the pixel below the mouse.'),
+    ('smooth', 'Smooth', icons.ICON_FA_DROPLET, 'Blend enlarged pixels instead of showing squares.'),
+)  # fmt: skip
+"""Field of the canvas, word, icon, explanation."""
+
+
 def draw_canvas(session: Session, desk: Desk, hand: Hand) -> Session:
     """Toolbar, picture of each side, gestures, words over it; returns the session after the gestures."""
     imgui.push_style_var(imgui.StyleVar_.window_padding, ImVec2(0.0, 0.0))
@@ -58,35 +76,27 @@ def split(whole: Rectangle, index: int, count: int) -> Rectangle:
 
 def _toolbar(session: Session, desk: Desk) -> CanvasState:
     state, em = session.canvas, imgui.get_font_size()
+    compact = imgui.get_content_region_avail().x < TOOLBAR_EM * em
     imgui.set_cursor_pos(ImVec2(0.5 * em, 0.3 * em + imgui.get_cursor_pos_y()))
-    if widgets.button(
-        'Fit',
-        icon=icons.ICON_FA_EXPAND,
-        tooltip='The whole picture (F). The wheel zooms, the middle button moves the view.',
+    if _tool(
+        'Fit', icons.ICON_FA_EXPAND, 'The whole picture (F). The wheel zooms, the middle button moves.', compact=compact
     ):
         state = geometry.fitted(state)
-    widgets.same_line(0.25)
-    undo = widgets.toggle_button(
-        'Untransform', state.undo_transform, icon=icons.ICON_FA_ARROWS_ROTATE,
-        tooltip='Move the picture back by the inverse transform: an equivariant network then stands still (U). '
-        'The checkerboard marks what is not known.',
-    )  # fmt: skip
-    widgets.same_line(0.25)
-    outline = widgets.toggle_button(
-        'Outline', state.outline, icon=icons.ICON_FA_VECTOR_SQUARE,
-        tooltip='Outline where the image lies inside a layer with margins (O).',
-    )  # fmt: skip
-    widgets.same_line(0.25)
-    probe = widgets.toggle_button(
-        'Probe', state.probe, icon=icons.ICON_FA_EYE_DROPPER, tooltip='The numbers of the pixel below the mouse.'
-    )
-    widgets.same_line(0.25)
-    smooth = widgets.toggle_button(
-        'Smooth', state.smooth, icon=icons.ICON_FA_DROPLET, tooltip='Blend enlarged pixels instead of showing squares.'
-    )
+    changes: dict[str, bool] = {}
+    for field, label, icon, tooltip in TOOLS:
+        widgets.same_line(0.25)
+        is_on = getattr(state, field)
+        changes[field] = is_on != _tool(label, icon, tooltip, compact=compact, lit=is_on)
     overlay.draw_progress_dot(desk)
     imgui.dummy(ImVec2(0.0, 0.0))
-    return updated(state, undo_transform=undo, outline=outline, probe=probe, smooth=smooth)
+    return updated(state, **changes)
+
+
+def _tool(label: str, icon: str, tooltip: str, *, compact: bool, lit: bool = False) -> bool:
+    """A button of the toolbar; True when clicked. `compact`: without its word."""
+    if compact:
+        return widgets.icon_button(icon, label, tooltip=f'{label}: {tooltip}', lit=lit)
+    return widgets.toggle_button(label, lit, icon=icon, tooltip=tooltip) != lit
 
 
 def _draw_side(session: Session, name: SideName, pane: Rectangle, desk: Desk, hand: Hand) -> Session:

@@ -61,16 +61,32 @@ def _choose_layer(state: LayerState, model: GeneratorInfo) -> LayerState:
     selected = names.index(state.layer) if state.layer in names else 0
 
     def cells(row: int) -> tuple[str, ...]:
-        return _image_cells(model) if row == 0 else _layer_cells(layers[row - 1])
+        texts = _image_cells(model) if row == 0 else _layer_cells(layers[row - 1])
+        return tuple(texts[place] for place in places)
 
     def explanation(row: int) -> str:
         return 'What the network makes in the end.' if row == 0 else _layer_sentence(layers[row - 1])
 
+    places = shown_columns(imgui.get_content_region_avail().x / imgui.get_font_size())
     reveal = _was_chosen_elsewhere(selected)
     chosen = widgets.list_table(
-        'layers', COLUMNS, len(names), cells, selected, height=-VIEW_ROWS_EM, tooltips=explanation, reveal=reveal
+        'layers',
+        tuple(COLUMNS[place] for place in places),
+        len(names),
+        cells,
+        selected,
+        height=-VIEW_ROWS_EM,
+        tooltips=explanation,
+        reveal=reveal,
     )
     return state if chosen in (None, selected) else with_layer(state, model, names[chosen])
+
+
+def shown_columns(room_em: float) -> tuple[int, ...]:
+    """Which of `COLUMNS` a panel of that width shows, so that names stay readable."""
+    if room_em >= 20:
+        return tuple(range(len(COLUMNS)))
+    return (0, 1, 2, 5) if room_em < 17 else (0, 1, 2, 4, 5)
 
 
 def _was_chosen_elsewhere(selected: int) -> bool:

@@ -21,19 +21,23 @@ PATIENCE_SECONDS = 0.15
 
 
 def draw_progress_dot(desk: Desk) -> None:
-    """At the right end of the toolbar: that a newer picture is on its way."""
-    known, em = desk.side, imgui.get_font_size()
-    if known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS:
+    """At the right end of the toolbar: that another model, or a newer picture, is on its way."""
+    known, task, em = desk.side, desk.view.opening, imgui.get_font_size()
+    if task is not None:
+        percent = '' if task.fraction is None else f' {100 * task.fraction:.0f} %'
+        text = task.title + percent
+    elif known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS:
         return
-    text = 'rendering…'
+    else:
+        text = 'rendering…'
     width = imgui.calc_text_size(text).x
     imgui.same_line()
     corner = imgui.get_cursor_screen_pos()
     left = round(corner.x + imgui.get_content_region_avail().x - width - 0.8 * em)
     top = corner.y + imgui.get_style().frame_padding.y
     canvas = imgui.get_window_draw_list()
-    canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.faded(theme.ACCENT_RGBA))
-    canvas.add_text(ImVec2(left, top), theme.faded(theme.MUTED_RGBA), text)
+    canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.ACCENT_RGBA)
+    canvas.add_text(ImVec2(left, top), theme.MUTED_RGBA, text)
 
 
 def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
@@ -102,13 +106,13 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
         draw_pill(
             f'{icons.ICON_FA_HAND_POINTER}  {text}',
             whole.center[0],
-            whole.bottom - 4 * em,
+            whole.bottom - 2.2 * em,
             imgui.get_window_draw_list(),
         )
 
 
 def draw_probe(result: RenderResult, placement: Placement) -> None:
-    """The numbers of the pixel below the mouse, in the lower left corner of the pane."""
+    """The numbers of the pixel below the mouse, in the upper left corner of the pane."""
     if not imgui.is_item_hovered() or result.values is None:
         return
     mouse = imgui.get_mouse_pos()
@@ -118,7 +122,7 @@ def draw_probe(result: RenderResult, placement: Placement) -> None:
     em, canvas, pane = imgui.get_font_size(), imgui.get_window_draw_list(), placement.pane
     text = probe_text(result, *place)
     size = imgui.calc_text_size(text)
-    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.bottom - 1.4 * em, canvas)
+    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.top + 1.4 * em, canvas)
 
 
 def probe_text(result: RenderResult, column: int, row: int) -> str:

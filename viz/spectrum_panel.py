@@ -22,6 +22,8 @@ DISPLAY_SIDE = 256
 RANGE_DB = 100.0
 STEP_DB = 20.0
 """The scale moves in such steps, so that it stands still while the picture moves."""
+READOUTS_EM = 8.5
+"""Free width that the numbers beside the heatmap need."""
 AXIS_LABEL = 'cycles per image width'
 
 
@@ -97,7 +99,8 @@ def _heatmap(spectrum: Spectrum, result: RenderResult, desk: Desk, *, height: fl
         '##spectrum', values, desk.textures, extent=(-edge, edge, -edge, edge), limits=(top - RANGE_DB, top),
         colour_map='inferno', x_label='' if is_small else AXIS_LABEL, bar_label='dB', height=height,
     )  # fmt: skip
-    if imgui.get_content_region_avail().x > height * imgui.get_font_size() + 9 * imgui.get_font_size():
+    right = imgui.get_cursor_screen_pos().x + imgui.get_content_region_avail().x
+    if right - imgui.get_item_rect_max().x > READOUTS_EM * imgui.get_font_size():
         widgets.same_line(0.6)
         _readouts(spectrum, result, under_mouse)
 

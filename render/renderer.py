@@ -2,8 +2,8 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -136,8 +136,15 @@ class Renderer:
         layer = self.layer_of(request)
         return _rate(layer, width)
 
-    def _kernels(self) -> AbstractContextManager[None]:
-        return library.use_policy('wait') if self.wait_for_kernels else nullcontext()
+    @contextmanager
+    def _kernels(self) -> Iterator[None]:
+        """Within the block, operators wait for their kernels, if that is wanted."""
+        if not self.wait_for_kernels:
+            yield
+            return
+        library.wait()  # what was asked for before would otherwise still be declined
+        with library.use_policy('wait'):
+            yield
 
     def _activation(self, adapter: Inspectable, request: RenderRequest, is_stale: IsStale) -> Activation:
         """What the network makes for `request`; a provisional one is made again once that is possible."""

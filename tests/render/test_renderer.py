@@ -268,7 +268,7 @@ class Compiler:
 
     def __init__(self, monkeypatch):
         self.ready = False
-        monkeypatch.setattr('render.renderer.library.wait', lambda seconds: self.ready)
+        monkeypatch.setattr('render.renderer.library.wait', lambda seconds=None: self.ready)
 
 
 def test_a_picture_made_before_the_kernels_were_there_is_made_again(generators, monkeypatch):

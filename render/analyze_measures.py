@@ -67,9 +67,14 @@ Handler = Callable[[Task], Report]
 
 
 def score_report(metric: Metric, task: Task) -> Report:
-    """EQ-T, EQ-T_frac or EQ-R."""
+    """EQ-T, EQ-T_frac or EQ-R; for a generator without an input transform, why there is no number."""
+    reason = task.info.why_not('transform')
+    if reason is not None:
+        score = EquivarianceScore(metric, math.nan, 0, math.nan, math.nan, f'Equivariance cannot be measured: {reason}')
+        numbers = {**to_json(score), 'good_db': GOOD_DB[metric], 'verdict': score.note}
+        return Report(numbers, (f'{metric.upper()} –: {score.note}',))
     job = equivariance(task.renderer, request=task.request, metric=metric, samples=task.samples, first_seed=task.seed)
-    score: EquivarianceScore = task.run(job)
+    score = task.run(job)
     note = verdict(score)
     numbers = {**to_json(score), 'good_db': GOOD_DB[metric], 'verdict': note}
     line = (
@@ -136,7 +141,7 @@ def spectrum_report(task: Task) -> Report:
         curves = [Curve(row.label, row.frequencies[1:], row.radial_db[1:]) for row in fall.rows if not row.note]
         pictures['waterfall.png'] = line_plot(
             curves,
-            title='Mean radial spectrum of each layer',
+            title='Mean radial spectrum of each layer, dB of its variance per squared cycle',
             x_label='cycles per image width',
             y_label='dB',
             log_x=True,

@@ -278,7 +278,7 @@ class WaterfallRow:
     frequencies: np.ndarray = field(compare=False)
     """Cycles per image width."""
     radial_db: np.ndarray = field(compare=False)
-    """Power density, dB relative to the layer's mean over its frequencies."""
+    """Power per squared cycle per image width, dB relative to the layer's variance."""
     cutoff: float = math.nan
     stopband: float = math.nan
     note: str = ''

@@ -79,7 +79,7 @@ class WaterfallRun:
             )
         else:
             frequencies, profile = density_profile(power / samples, rate)
-            curve = decibel(profile, level)
+            curve = decibel(profile, level * rate**2)  # `level` is the variance: rates can be compared
         return WaterfallRow(
             layer.name,
             layer.label,

@@ -5,6 +5,7 @@ layer's resampling factors and filter taps enter (Karras et al. 2021, Sec. 2 and
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -74,6 +75,46 @@ def stress(layer: Resampling, band: float, stop: float, *, seed: int = 0) -> Str
         _ratio_db(leak, level),
         EQ_SCALE_DB - _ratio_db(_energy(error), _energy(moving)),
     )
+
+
+def folding_of(function: Callable[[Tensor], Tensor], band: float) -> float:
+    """What a pointwise `function` of pictures folds at its own rate, relative to its signal, for noise in the disc `band`."""
+    spectrum = band_noise(band)
+    size = SAMPLES * FINER
+    spare = (size - SAMPLES) // 2
+    finer = torch.zeros(CHANNELS, size, size, dtype=spectrum.dtype)
+    finer[:, spare : spare + SAMPLES, spare : spare + SAMPLES] = spectrum * FINER**2
+    coarse, ideal = (_fft(function(_ifft(one)[:, None])[:, 0].double()) for one in (spectrum, finer))
+    ideal = ideal[:, spare : spare + SAMPLES, spare : spare + SAMPLES] / FINER**2
+    return _ratio_db(_energy(coarse - ideal), _energy(ideal))
+
+
+def band_picture(band: float) -> Tensor:
+    """The test signal itself, [channels, samples, samples]."""
+    return _ifft(band_noise(band))
+
+
+def images_beyond(pictures: Tensor, factor: int) -> float:
+    """Energy of `pictures` [..., size, size] beyond 1 / `factor` of their Nyquist frequency, relative to that below."""
+    spectrum = _fft(pictures)
+    base = _inside(pictures.shape[-1], 1 / factor)
+    return _ratio_db(_energy(spectrum * ~base), _energy(spectrum * base))
+
+
+def common_detail_db(pictures: Tensor) -> float:
+    """Energy of fine detail that is the same in all `pictures` [batch, channels, size, size], relative to that of one.
+
+    Fine: beyond a quarter of the Nyquist frequency. What independent pictures have in common by chance is taken off; NaN
+    for a single picture.
+    """
+    count = len(pictures)
+    centred = pictures.double() - pictures.double().mean(dim=(-2, -1), keepdim=True)
+    fine = _fft(centred) * ~_inside(pictures.shape[-1], 0.25)
+    single = _energy(fine) / count
+    if count < 2 or not single > 0:
+        return math.nan
+    common = _energy(fine.mean(0))
+    return _ratio_db(max((common - single / count) / (1 - 1 / count), 0.0), single)
 
 
 def anisotropy_db(taps: Tensor, factor: int) -> float:

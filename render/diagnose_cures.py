@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from analysis.diagnosis import Cure
+from analysis.diagnosis_facts import Cure
 from networks.adapters.base import Inspectable
 from networks.schedule import InputRecord, LayerRecord
 from networks.stylegan3 import SynthesisInput, SynthesisLayer
@@ -48,6 +48,20 @@ def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Repla
     for cure in cures:
         if cure.moving_input and cure.layer in names:
             found[names[cure.layer]] = _moving_input(adapter)
+    return found
+
+
+def replaced_filters(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Tensor]:
+    """Overrides for `Inspectable.synthesize`: the upsampling filters that `cures` replace, by buffer name."""
+    better = {cure.layer: cure.up_taps for cure in cures if cure.up_taps is not None and cure.oversampling == 1}
+    held = adapter.filters()
+    found = {}
+    for layer in adapter.info.layers:
+        taps = better.get(layer.label)
+        for info in layer.filters:
+            if taps is not None and info.direction == 'up' and info.buffer in held:
+                full = held[info.buffer].ndim == 2
+                found[info.buffer] = torch.outer(taps, taps) if full else taps
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from analysis.diagnosis import LayerFacts, Suspicion
+from analysis.diagnosis_facts import LayerFacts, Suspicion
 from ops.filters import response_db
 from render.diagnosis import Curve, LayerHealth, Plot
 

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from analysis.diagnosis import ORDINARY_SHARE, Band, InputFacts, LayerFacts
+from analysis.diagnosis_facts import Band, InputFacts, LayerFacts
+from analysis.diagnosis_filters import ORDINARY_SHARE
 from analysis.diagnosis_flat import FLOOR_DB, FlatResponse, flat_response
 from analysis.diagnosis_signal import EQ_SCALE_DB, Resampling
 from networks import stylegan2
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from render.diagnose_cures import alias_free_layer
+from render.diagnose_plain import measured_folding_db, measured_images_db
 from render.layer_calls import LayerCall, layer_rate, move_right, run_pass
 from render.request import RenderRequest
 
@@ -117,8 +119,8 @@ def layer_facts(adapter: Inspectable, met: Sequence[Met]) -> Iterator[LayerFacts
             yield _alias_free(one, layer, last=one.info.name in shaping[-2:])
         elif any(isinstance(part, stylegan2.SynthesisLayer) for part in one.module.modules()):
             yield _stylegan2(one)
-        else:
-            yield LayerFacts(one.info.label, layer_rate(one.info), layer_rate(one.info), flat=_plain_flat(one))
+        elif not any(True for _ in one.module.children()):  # what it contains is listed by itself
+            yield _plain(one)
 
 
 def constants(adapter: Inspectable) -> Iterator[LayerFacts]:
@@ -170,9 +172,24 @@ def _stylegan2(one: Met) -> LayerFacts:
     return LayerFacts(one.info.label, rate_in, rate, flat, filters, band_in=ordinary[0], band=ordinary[1])
 
 
+def _plain(one: Met) -> LayerFacts:
+    """Any other module, from outside."""
+    assert one.flat is not None
+    channels, rate = one.flat.shape[1], layer_rate(one.info)
+    return LayerFacts(
+        one.info.label,
+        rate,
+        rate,
+        flat=_plain_flat(one),
+        folding_db=measured_folding_db(one.module, channels),
+        images_db=measured_images_db(one.module, channels),
+    )
+
+
 def _plain_flat(one: Met) -> FlatResponse | None:
     """Noise is told from border effects only where there is a middle that no border reaches."""
-    found = _flat(one, float(one.info.width), period=1)
+    period = max(one.info.width // max(one.size_in[1], 1), 1)
+    found = _flat(one, float(one.info.width), period=period)
     if found is None or one.info.width < 32:
         return None if found is None else replace(found, noise_db=math.nan)
     return found
@@ -194,6 +211,19 @@ def _answer(one: Met, *, quiet: bool = False) -> Tensor | None:
     with torch.inference_mode():
         output = one.module(x, *arguments, **one.keywords)
     return output[0].float() if isinstance(output, Tensor) and output.ndim == 4 else None
+
+
+def flat_again(one: Met, variant: nn.Module) -> FlatResponse | None:
+    """How a variant of an alias-free layer answers to the featureless input that its original was tested with."""
+    layer = alias_free_layer(variant)
+    if layer is None or one.flat is None:
+        return None
+    record = layer.record
+    x = one.flat.expand(-1, -1, record.size_in, record.size_in).contiguous()
+    with torch.inference_mode():
+        output = layer.forward(x, *one.arguments, **one.keywords)
+    pattern = max(round(record.rate / record.rate_in), 1)
+    return flat_response(output[0].float(), one.deviation, float(record.rate), period=pattern)
 
 
 def _db(part: float, whole: float) -> float:

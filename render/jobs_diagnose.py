@@ -14,10 +14,12 @@ from render.request import RenderRequest
 from render.worker import Job, Progress
 
 if TYPE_CHECKING:
-    from analysis.diagnosis import Cure, InputFacts, LayerFacts, Suspicion
+    from analysis.diagnosis_facts import Cure, InputFacts, LayerFacts, Suspicion
     from networks.adapters.base import Inspectable
+    from render.diagnose_probe import Met
     from render.renderer import Renderer
 
+_PATTERN_LATENTS = 8
 _CAPTURE, _LAYERS, _JUDGED = 0.05, 0.35, 0.55
 """Where the bar stands after each part."""
 
@@ -62,7 +64,9 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     for number, group in enumerate(groups):
         done = _JUDGED + (1 - _JUDGED) * number / len(groups)
         yield Progress(done, f'cure: {WORDS[group[0].cause].title.lower()}')
-        findings.append(_finding(group, pictures, before, plots_of(group[0], layers, health)))
+        drawn = plots_of(group[0], layers, health)
+        flat = _flat_effects(adapter, group, met)
+        findings.append(_finding(group, pictures, before, flat, drawn))
     state, verdict = _verdict(findings, layers, picture_varies=float(picture.std()) > 1e-9)
     return Diagnosis(
         adapter.info.title,
@@ -91,14 +95,12 @@ def _notes(adapter: Inspectable, still: Sequence[str], deviation: float) -> tupl
     if deviation < 1e-9:
         notes.append('The picture is one flat colour.')
     if adapter.info.family == 'module':
-        notes.append(
-            'The filters and rates of this module are not known; its layers were tested with featureless inputs only.'
-        )
+        notes.append('The filters and rates of this module are not known; its layers were tested from outside.')
     return tuple(notes)
 
 
 def _health(layers: Sequence[LayerFacts], index: int) -> LayerHealth:
-    from analysis.diagnosis import layer_stress
+    from analysis.diagnosis_filters import layer_stress
 
     one, strain = layers[index], layer_stress(layers, index)
     noise, border = (math.nan, math.nan) if one.flat is None else (one.flat.noise_db, one.flat.border_db)
@@ -124,15 +126,45 @@ def _grouped(suspicions: Sequence[Suspicion]) -> list[list[Suspicion]]:
     return list(groups.values())
 
 
+def _flat_effects(adapter: Inspectable, group: Sequence[Suspicion], met: Sequence[Met]) -> list[Effect]:
+    """Noise or border effect of the worst layer before and after its cure, for alias-free layers."""
+    import torch
+
+    from render.diagnose_cures import replacements
+    from render.diagnose_probe import flat_again
+
+    worst = group[0]
+    one = next((each for each in met if each.info.label == worst.layer), None)
+    if worst.cause not in ('noise', 'border') or one is None:
+        return []
+    replacement = replacements(adapter, [each.cure for each in group]).get(one.info.name)
+    again = None if replacement is None else flat_again(one, replacement(one.module, torch.eye(3)))
+    if again is None:
+        return []
+    number = worst.numbers[0]
+    name, after = number.name, again.noise_db
+    if worst.cause == 'border':
+        after = again.border_db if 'canvas' in name else again.outside_db
+    return [Effect(f'{name}, {worst.layer}', number.value, after, higher_is_better=False)]
+
+
 def _finding(
-    group: Sequence[Suspicion], pictures: _Pictures, before: dict[str, float], plots: tuple[Plot, ...]
+    group: Sequence[Suspicion],
+    pictures: _Pictures,
+    before: dict[str, float],
+    flat: Sequence[Effect],
+    plots: tuple[Plot, ...],
 ) -> Finding:
     worst = group[0]
     words = WORDS[worst.cause]
     labels = tuple(dict.fromkeys(one.layer for one in group))
     where = worst.layer if len(labels) == 1 else f'{worst.layer} (and {len(labels) - 1} more)'
     after = pictures.measure([one.cure for one in group])
-    effects = [Effect(name, value, after[name]) for name, value in before.items() if name in after]
+    effects = [
+        Effect(name, value, after[name], higher_is_better=name.startswith('EQ'))
+        for name, value in before.items()
+        if name in after
+    ]
     if after:
         effects += [
             Effect(
@@ -153,7 +185,7 @@ def _finding(
         words.explanation.format(layer=where),
         words.cure.format(layer=where),
         tuple(Evidence(number.name, number.value, number.unit, number.healthy) for number in worst.numbers),
-        tuple(effects),
+        (*effects, *flat),
         worst.level_db,
         plots,
         round(1 - 0.5 * math.exp(-max(worst.excess_db, 0.0) / 8), 3),
@@ -173,7 +205,7 @@ def _verdict(findings: Sequence[Finding], layers: Sequence[LayerFacts], *, pictu
     if not layers or not picture_varies:
         return 'unknown', 'Nothing could be measured.'
     if not any(one.resampling is not None for one in layers):
-        return 'unknown', 'No noise and no border effects; what its filters do cannot be seen from outside.'
+        return 'unknown', 'Nothing suspicious from outside; filters that a module applies inside cannot be seen.'
     return 'healthy', 'Healthy: no layer does worse than the design of the paper for its band.'
 
 
@@ -192,6 +224,10 @@ class _Pictures:
         seeds = range(first_seed, first_seed + samples)
         with torch.inference_mode():
             self._latents = [make_latents(adapter, replace(request.latent, seeds=((seed, 1.0),)))[0] for seed in seeds]
+            more = () if self._movable else range(first_seed, first_seed + _PATTERN_LATENTS)
+            self._more_latents = [
+                make_latents(adapter, replace(request.latent, seeds=((seed, 1.0),)))[0] for seed in more
+            ]
         draw = torch.Generator().manual_seed(first_seed)
         self._moves = [(uniform_shift(draw), uniform_shift(draw), uniform_angle(draw)) for _ in seeds]
 
@@ -203,7 +239,7 @@ class _Pictures:
         from render.diagnose_cures import replacements
 
         if not self._movable:
-            return {}
+            return self._pattern(cures)
         found = replacements(self._adapter, cures)
         if cures and not found:
             return {}
@@ -221,6 +257,22 @@ class _Pictures:
                     turned += rotation_error(generate, base, angle)
         numbers = {'EQ-T of the picture': shifted.psnr()}
         return {**numbers, 'EQ-R of the picture': turned.psnr()} if self._rotate else numbers
+
+    def _pattern(self, cures: Sequence[Cure]) -> dict[str, float]:
+        """How much fine detail all pictures have in common; empty where the cures cannot be applied."""
+        import torch
+
+        from analysis.diagnosis_signal import common_detail_db
+        from render.diagnose_cures import replaced_filters
+
+        overrides = replaced_filters(self._adapter, cures)
+        quiet = any(cure.without_noise for cure in cures) and 'noise' in self._adapter.info.capabilities
+        if cures and not overrides and not quiet:
+            return {}
+        with torch.inference_mode():
+            noise = 'none' if quiet else 'constant'
+            pictures = [self._adapter.synthesize(one, overrides, noise=noise) for one in self._more_latents]
+        return {'fine detail that all pictures share': common_detail_db(torch.cat(pictures))}
 
     def _picture(self, latents, matrix, found):
         import torch

@@ -219,11 +219,11 @@ def test_an_error_keeps_the_old_picture() -> None:
 
 
 def test_the_meter_counts_the_pictures_of_the_last_second() -> None:
-    now = [0.0]
+    now, result = [0.0], replace(FakeRenderer().render(sample_request()), seconds=0.05)
     meter = Meter(clock=lambda: now[0])
     for step in range(40):
         now[0] = step / 10
-        meter.note(replace(FakeRenderer().render(sample_request()), seconds=0.05))
+        meter.note(result)
     assert meter.measured.renders_a_second == pytest.approx(10, abs=1)
     assert meter.measured.render_seconds == pytest.approx(0.05)
 

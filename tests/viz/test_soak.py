@@ -17,17 +17,16 @@ pytestmark = pytest.mark.display
 OTHER = make_info(title='Other', layers=make_layers(6), class_count=0)
 
 
-@pytest.mark.parametrize('seed', [1, 2])
 def test_random_events_break_nothing(
-    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rig = make_rig((1100, 760))
     rig.open()
     driven = soak.Rig(rig.app.window, rig.app, rig.worker)
-    chance = random.Random(seed)
+    chance = random.Random(1)
     textures = 0
-    for index in range(600):
+    for index in range(500):
         soak.random_event(driven, chance)
         driven.frame()
         if index == 200:
@@ -41,7 +40,7 @@ def test_random_events_break_nothing(
 def test_models_opened_in_turn_leave_nothing_behind(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
     rig = make_rig((1100, 760), infos={'demo:': make_info(), 'other': OTHER})
     driven = soak.Rig(rig.app.window, rig.app, rig.worker)
-    samples = soak.swap_models(driven, ['demo:', 'other', str(tmp_path / 'missing.pkl')], 30)
+    samples = soak.swap_models(driven, ['demo:', 'other', str(tmp_path / 'missing.pkl')], 15)
     assert samples[-1]['textures'] == samples[0]['textures']
     assert rig.renderer.models.opened[-1].endswith('missing.pkl') and rig.side.model.path == 'other'
 

@@ -16,7 +16,7 @@ from ops.backend import use_backend
 from render.models import ModelStore
 from render.renderer import Renderer
 from render.result import RenderResult
-from render.session import Session, to_request
+from render.session import Session, Side, SpectrumState, to_request
 from render.worker import RenderWorker
 from tests.viz.conftest import Rig
 from viz.application import App
@@ -48,6 +48,7 @@ def test_every_panel_changes_the_picture_that_a_command_would_render(
     app = App(window, worker, Session(), textures, dialog=FileDialog(use_system=False))
     with WindowDriver(window, app.draw) as driver:
         rig = Rig(app, driver, None, worker)
+        app.session = Session(a=Side(spectrum=SpectrumState(average_count=3)))
         rig.open('demo:')
         requests = [app.view.a.result.request]
 
@@ -71,8 +72,8 @@ def test_every_panel_changes_the_picture_that_a_command_would_render(
         use('Latent', 'Latent/Next')
         use('Styles', 'Styles/Mix styles')
         use('Layers', f'Layers/{app.view.a.model.layers[4].label}', 'Layers/Sheet')
-        use('Spectrum', 'Spectrum/Average 32', changes=False)
-        assert app.view.a.shown_spectrum().samples == 32
+        use('Spectrum', 'Spectrum/Average 3', changes=False)
+        assert app.view.a.shown_spectrum().samples == 3
         use('Filters', 'Filters/Filters', 'Bilinear')
         use('Performance', 'Performance/float32')
         driver.keys(imgui.Key.u)

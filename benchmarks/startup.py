@@ -4,6 +4,7 @@ python -m benchmarks.startup [--rounds N] [--path PATH] [--json]
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -26,10 +27,15 @@ class Options:
     """Print JSON instead of a table."""
 
 
+def environment() -> dict[str, str]:
+    """That of a user's terminal: Python keeps what it compiled of our sources, as it does for torch's."""
+    return {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
+
+
 def seconds_to_import_torch() -> float:
     """Wall time of a Python that imports torch and ends."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, '-c', 'import torch'], check=True)
+    subprocess.run([sys.executable, '-c', 'import torch'], check=True, env=environment())
     return time.perf_counter() - start
 
 
@@ -37,7 +43,7 @@ def seconds_to_events(path: str) -> dict[str, float]:
     """Seconds from the start of the process to 'window' and 'first_picture', as the window itself reports them."""
     command = [sys.executable, str(ROOT / 'visualizer.py'), 'window', path, '--headless', '--frames', '1', '--timings']
     start = time.time()
-    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment()).stdout
     events = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
     return {event['event']: event['time'] - start for event in events}
 

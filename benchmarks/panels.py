@@ -22,7 +22,7 @@ from render.session import Session
 from render.worker import RenderWorker
 from tests.viz.fake_renderer import FakeRenderer
 from viz.application import App
-from viz.panels import PANELS
+from viz.panels import PANELS, Panel
 
 TARGET_MS = 1.5
 WHOLE = 'whole frame'
@@ -52,7 +52,7 @@ def measure(options: Options) -> dict[str, dict[str, float]]:
         rows = {WHOLE: summary(run(window, app.draw, options.frames))}
         for panel in PANELS:
 
-            def draw(_: Frame, panel: object = panel) -> None:
+            def draw(_: Frame, panel: Panel = panel) -> None:
                 app.session = panel.draw(app.session, app.desk())
 
             rows[panel.title] = summary(run(window, draw, options.frames))

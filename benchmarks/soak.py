@@ -28,7 +28,7 @@ from gui_utils.dialogs import FileDialog
 from gui_utils.texture import TexturePool, count_textures
 from gui_utils.window import Window, open_window
 from render.session import Session
-from render.worker import RenderWorker, make_renderer
+from render.worker import Rendering, RenderWorker, make_renderer
 from viz.application import App
 from viz.measure import process_bytes
 
@@ -111,7 +111,7 @@ def model_paths(folder: Path, *, fake: bool) -> list[str]:
     return ['demo:', str(copy), str(bad)]
 
 
-def make_fake() -> object:
+def make_fake() -> Rendering:
     """The renderer without a network."""
     from tests.viz.fake_renderer import FakeRenderer, make_info, make_layers
 

@@ -20,7 +20,7 @@ from render import jobs
 from render.clips import clip_requests
 from render.follow import INTERVAL_SECONDS, Follower
 from render.request import RenderRequest
-from render.result import RenderResult
+from render.result import RenderResult, Spectrum
 from render.session import Session, SideName, is_animating, tick, to_request
 from render.session_file import BadFile, save_session
 from render.worker import RenderWorker
@@ -233,7 +233,7 @@ class App:
             return
         name, subject = self._averaged
         spectrum = report.outcome if report.done else report.progress.partial
-        if spectrum is not None:
+        if isinstance(spectrum, Spectrum):
             side = replace(self.view.side(name), average=Average(spectrum, subject))
             self.view = self.view.with_side(name, side)
         task = None if report.done else Task('Averaging …', report.progress.fraction, report.progress.text)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from render.result import Capability, GeneratorInfo
 from render.session import Session, Side, SideName
 
-State = TypeVar('State')
+
+class Record(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+State = TypeVar('State', bound=Record)
 
 
 def updated(state: State, **changes: object) -> State:

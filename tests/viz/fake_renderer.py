@@ -109,6 +109,10 @@ class FakeRenderer:
         self.rendered: list[RenderRequest] = []
         self.fail_with: str | None = None
 
+    def is_settled(self) -> bool:
+        """There is nothing to compile."""
+        return True
+
     def render(self, request: RenderRequest, is_stale=lambda: False) -> RenderResult:
         self.rendered.append(request)
         if self.fail_with:

@@ -95,7 +95,7 @@ class App:
         if self.opening.is_busy or self.captures.is_busy or self.worker.is_busy() or self._asked:
             return False
         known = [self.view.side(name) for name in editing.sides(self.session)]
-        return all(side.is_current or side.error is not None for side in known)
+        return all(side.is_final or side.error is not None for side in known)
 
     def open(self, path: str, *, allow_code: bool = False) -> None:
         """Begin to open whatever `path` names; a complaint if it names nothing."""

@@ -372,7 +372,8 @@ def test_a_provisional_picture_is_shown_but_not_saved(rig: Rig, tmp_path: Path) 
     final = rig.app.view.a.result
     rig.app.view = rig.app.view.with_side('a', rig.app.view.a.answered(replace(final, provisional=True)))
     rig.driver.keys(Key.p, ctrl=True)
-    rig.settle()
+    rig.driver.step(5)
+    assert not rig.app.is_current
     assert not list(tmp_path.glob('*.png')) and 'compiling …' in rig.texts()
     rig.app.view = rig.app.view.with_side('a', rig.app.view.a.answered(final))
     rig.settle()

@@ -71,12 +71,12 @@ def score_report(metric: Metric, task: Task) -> Report:
     reason = task.info.why_not('transform')
     if reason is not None:
         score = EquivarianceScore(metric, math.nan, 0, math.nan, math.nan, f'Equivariance cannot be measured: {reason}')
-        numbers = {**to_json(score), 'good_db': GOOD_DB[metric], 'verdict': score.note}
+        numbers = {**_without(to_json(score), 'samples'), 'good_db': GOOD_DB[metric], 'verdict': score.note}
         return Report(numbers, (f'{metric.upper()} –: {score.note}',))
     job = equivariance(task.renderer, request=task.request, metric=metric, samples=task.samples, first_seed=task.seed)
     score = task.run(job)
     note = verdict(score)
-    numbers = {**to_json(score), 'good_db': GOOD_DB[metric], 'verdict': note}
+    numbers = {**_without(to_json(score), 'samples'), 'good_db': GOOD_DB[metric], 'verdict': note}
     line = (
         f'{metric.upper()} {decibels(score.decibels)} over {score.samples} latents '
         f'(single ones {decibels(score.lowest)} to {decibels(score.highest)}; good from {GOOD_DB[metric]:g} dB): {note}'

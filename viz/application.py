@@ -77,7 +77,7 @@ class App:
         self._rebuild_layout, self._raise_tabs, self._first_frame = False, 0, True
         self._title, self._scale = '', session.window.scale
         self._follower: Follower | None = None
-        self._looked_at = 0.0
+        self._looked_at = -INTERVAL_SECONDS
         self._capture_window = self._capture_picture = False
 
     @property
@@ -125,7 +125,7 @@ class App:
         self.view = replace(self.view, seconds=self.view.seconds + frame.seconds)
         self._take_captures()
         self._receive()
-        self._meter.look(self.view.seconds)
+        self._meter.look()
         if self.view.measured is not self._meter.measured:
             self.view = replace(self.view, measured=self._meter.measured)
         if frame.dropped_files:
@@ -245,9 +245,10 @@ class App:
 
     def _follow(self) -> None:
         """Once a second: whether the run that is open has a newer snapshot; it is then opened in place of the old."""
-        if self.view.seconds - self._looked_at < INTERVAL_SECONDS or self.session.a.model is None:
+        now = time.monotonic()  # the window's clock stands still while it sleeps
+        if now - self._looked_at < INTERVAL_SECONDS or self.session.a.model is None:
             return
-        self._looked_at = self.view.seconds
+        self._looked_at = now
         key = self.session.a.model
         if self._follower is None or str(self._follower.folder) != key.path:
             self._follower = Follower(Path(key.path)) if Path(key.path).is_dir() else None

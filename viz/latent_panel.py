@@ -13,7 +13,7 @@ from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, lattice_seeds
 from viz.editing import available, updated
 from viz.hints import another_seed, nearest_seed, seed_label
 
-CELL_EM = 4.0
+CELL_EM = 5.0
 """On the screen, between two seeds of the map."""
 MAP_HEIGHTS_EM = (7.0, 22.0)
 OWN_ROWS = 5

@@ -52,10 +52,11 @@ class Meter:
             device=result.device or self.measured.device,
         )
 
-    def look(self, seconds: float) -> None:
-        """Look at the memory, once a second of the window's clock."""
-        if seconds >= self._look_at:
-            self._look_at = seconds + LOOK_SECONDS
+    def look(self) -> None:
+        """Look at the memory, once a second."""
+        now = self._clock()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
             self.measured = replace(self.measured, memory_bytes=process_bytes())
 
 

@@ -22,7 +22,7 @@ DISPLAY_SIDE = 256
 RANGE_DB = 100.0
 STEP_DB = 20.0
 """The scale moves in such steps, so that it stands still while the picture moves."""
-READOUTS_EM = 7.5
+READOUTS_EM = 6.2
 """Free width that the numbers beside the heatmap need."""
 AXIS_LABEL = 'cycles per image width'
 

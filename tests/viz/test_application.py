@@ -351,11 +351,11 @@ def test_a_followed_run_is_opened_again_when_it_has_a_newer_snapshot(
     rig = make_rig(infos={str(tmp_path): make_info()})
     rig.open(str(tmp_path))
     rig.change(transform=TransformState(x=0.2))
-    rig.app._looked_at = -2.0
+    rig.app._looked_at = -10.0  # long ago
     rig.driver.step(2)
     assert rig.renderer.models.opened == [str(tmp_path)]
     (tmp_path / 'snapshot-000200.safetensors').write_bytes(b'new')
-    rig.app._looked_at = -2.0
+    rig.app._looked_at = -10.0  # long ago
     rig.driver.step(2)
     rig.settle()
     assert rig.renderer.models.opened == [str(tmp_path)] * 2

@@ -150,7 +150,7 @@ def test_only_random_noise_has_a_seed(tester: PanelTester) -> None:
 
 
 def test_dragging_the_map_moves_the_seeds_with_the_hand(tester: PanelTester) -> None:
-    state = tester.drag(latent_panel, LatentState(x=5, y=5), 'seed map', INFO, by=(-64, 32))
+    state = tester.drag(latent_panel, LatentState(x=5, y=5), 'seed map', INFO, by=(-80, 40))
     assert (state.x, state.y) == (pytest.approx(6), pytest.approx(4.5))
 
 

@@ -125,18 +125,20 @@ def _draw_map(state: LatentState, corner: ImVec2, size: ImVec2, cell: float) -> 
         for column in range(math.ceil(state.x - across), math.floor(state.x + across) + 1):
             place = ImVec2(center.x + (column - state.x) * cell, y)
             seed = (column + LATTICE_ROW * row) % SEED_LIMIT
-            _draw_seed(canvas, place, seed, weights.get(seed, 0.0), em)
+            _draw_seed(canvas, place, seed, weights.get(seed, 0.0), em, left=corner.x)
     _draw_cross(canvas, center, em)
     canvas.pop_clip_rect()
 
 
-def _draw_seed(canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float, em: float) -> None:
+def _draw_seed(canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float, em: float, *, left: float) -> None:
     faint = theme.faded(theme.FAINT_RGBA)
     if weight > 0:
         canvas.add_circle_filled(
             place, (0.2 + 0.45 * weight) * em, theme.faded(theme.rgba(theme.ACCENT, 0.25 + 0.5 * weight))
         )
     canvas.add_circle_filled(place, 0.14 * em, faint)
+    if place.x + 0.35 * em < left:
+        return  # half a number would be another number
     colour = theme.faded(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED))
     canvas.add_text(ImVec2(round(place.x + 0.35 * em), round(place.y - 1.25 * em)), colour, seed_label(seed))
 

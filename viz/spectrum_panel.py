@@ -88,7 +88,7 @@ def _plots(plot: str, spectrum: Spectrum, result: RenderResult, desk: Desk) -> N
         _heatmap(spectrum, result, desk, height=max(0.5 * room if both else room - 1.6, 7.0), is_small=both)
     if plot != 'image':
         rest = imgui.get_content_region_avail().y / em if both else room
-        _profiles(spectrum, result, height=max(rest, 6.5))
+        _profiles(spectrum, result, desk, height=max(rest, 6.5))
 
 
 def _heatmap(spectrum: Spectrum, result: RenderResult, desk: Desk, *, height: float, is_small: bool) -> None:
@@ -124,13 +124,13 @@ def _readouts(spectrum: Spectrum, result: RenderResult, under_mouse: tuple[float
     imgui.end_group()
 
 
-def _profiles(spectrum: Spectrum, result: RenderResult, *, height: float) -> None:
+def _profiles(spectrum: Spectrum, result: RenderResult, desk: Desk, *, height: float) -> None:
     series = (
         Series('radial', spectrum.radial_db, spectrum.frequencies),
         Series('0°', spectrum.axis_db, spectrum.frequencies),
         Series('45°', spectrum.diagonal_db, spectrum.frequencies),
     )
-    top = top_of_scale(spectrum.radial_db)
+    top = desk.computed('profile top', spectrum.radial_db, lambda _: profile_top(spectrum))
     plots.line_plot(
         '##profiles', series, x_label=AXIS_LABEL, y_label='dB', x_limits=(0.0, 1.05 * spectrum.extent),
         y_limits=(top - RANGE_DB - STEP_DB, top), markers=frequency_markers(result.layer, spectrum.extent), height=height,
@@ -151,6 +151,11 @@ def top_of_scale(power_db: np.ndarray) -> float:
     """The upper end of the scale of colours, on a step."""
     finite = power_db[np.isfinite(power_db)]
     return STEP_DB * math.ceil(float(finite.max()) / STEP_DB) if finite.size else 0.0
+
+
+def profile_top(spectrum: Spectrum) -> float:
+    """The upper end of the axis of the three profiles."""
+    return max(map(top_of_scale, (spectrum.radial_db, spectrum.axis_db, spectrum.diagonal_db)))
 
 
 def reduced(power_db: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@
 Nothing here reads a configuration: tap values, rates and paddings are what the network is, the rest is behaviour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from analysis.diagnosis_facts import Cause, Cure, InputFacts, LayerFacts, Number, Suspicion
 from analysis.diagnosis_filters import judge_filters, reference_bands, usual_length
@@ -21,9 +21,19 @@ FROM_OUTSIDE_DB = -40.0
 
 def judge(layers: Sequence[LayerFacts], first: InputFacts | None = None) -> tuple[Suspicion, ...]:
     """All suspicions, the worst first. `first`: None where the generator has no input transform."""
-    found: list[Suspicion] = []
-    if first is not None:
-        found += _judge_input(first)
+    steps = judging(layers, first)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def judging(
+    layers: Sequence[LayerFacts], first: InputFacts | None = None
+) -> Generator[None, None, tuple[Suspicion, ...]]:
+    """`judge` that pauses after each layer: filters that are not the reference are measured, which takes time."""
+    found: list[Suspicion] = [] if first is None else _judge_input(first)
     taps = usual_length(layers)
     bands = reference_bands(layers)
     for index, layer in enumerate(layers):
@@ -34,6 +44,7 @@ def judge(layers: Sequence[LayerFacts], first: InputFacts | None = None) -> tupl
         found += _judge_outside(layer)
         if layer.resampling is not None and layer.band is not None and layer.nonlinear:
             found += judge_filters(index, layers, bands, taps)
+        yield
     return tuple(sorted(_without_echoes(found, layers), key=lambda one: -one.level_db))
 
 

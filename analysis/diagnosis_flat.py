@@ -49,7 +49,8 @@ def flat_response(output: Tensor, deviation: float, rate: float, *, period: int 
     # Noise gives every line a mean of its own; a border effect stands out of them.
     border = max(lines[0] - _STANDS_OUT * usual, 0.0)
     outside = max(_line_power(residual, margin - 1) - _STANDS_OUT * usual, 0.0) if margin else 0.0
-    noise = _rms(_middle(residual, inner if border or outside else margin))
+    quiet = _middle(residual, inner if border or outside else margin)
+    noise = _rms(quiet - quiet.mean(dim=(-2, -1), keepdim=True))
     return FlatResponse(
         _db(noise, deviation),
         _db(border**0.5, deviation),

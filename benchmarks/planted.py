@@ -43,10 +43,13 @@ class Planted:
     detail: str
 
 
-def build(plan: Plan, *, size: int = 64, channels: int = 32) -> Planted:
-    """The network of `plan`: random weights, the defect, then magnitudes calibrated on one batch."""
+def build(plan: Plan, *, size: int = 64, channels: int = 32, **keywords: Any) -> Planted:
+    """The network of `plan`: random weights, the defect, then magnitudes calibrated on one batch.
+
+    `keywords`: of the synthesis network, instead of those of T and R.
+    """
     draw = random.Random(f'{plan.rung} {plan.cause} {plan.position} {plan.seed}')
-    generator = untrained(plan.rung, size=size, channels=channels, seed=plan.seed)
+    generator = untrained(plan.rung, size=size, channels=channels, seed=plan.seed, **keywords)
     layer, detail = None, 'as designed'
     if plan.cause is not None:
         index = _choose(generator, plan, draw)

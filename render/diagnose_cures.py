@@ -37,9 +37,9 @@ def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Repla
     changes: dict[str, _Change] = {}
     for cure in cures:
         name = names.get(cure.layer)
-        if name is None or cure.margin:
+        if name is None or cure.margin or cure.moving_input:
             continue
-        if cure.moving_input:
+        if alias_free_layer(adapter.module.get_submodule(name)) is None:
             continue
         changes[name] = _Change(cure.up_taps, cure.down_taps, cure.oversampling, clean=cure.without_noise)
     found: dict[str, Replacement] = {name: change.apply for name, change in changes.items()}

@@ -109,18 +109,29 @@ def input_facts(adapter: Inspectable, request: RenderRequest, seed: int) -> Inpu
 
 
 def layer_facts(adapter: Inspectable, met: Sequence[Met]) -> Iterator[LayerFacts]:
-    """What each layer does, one after the other; the input layer and layers that do not vary are left out."""
+    """What each layer does, one after the other; the input layer and layers that do not vary are left out.
+
+    Behind a layer that does not vary there are no usual features to compare with: no answers to a featureless input.
+    """
     shaping = [one.info.name for one in met if _shapes(one)]
+    alive = True
     for one in met:
+        alive = alive and one.deviation >= _SMALLEST
         if one.flat is None or one.deviation < _SMALLEST:
             continue
-        layer = alias_free_layer(one.module)
-        if layer is not None:
-            yield _alias_free(one, layer, last=one.info.name in shaping[-2:])
-        elif any(isinstance(part, stylegan2.SynthesisLayer) for part in one.module.modules()):
-            yield _stylegan2(one)
-        elif not any(True for _ in one.module.children()):  # what it contains is listed by itself
-            yield _plain(one)
+        facts = _facts(one, last=one.info.name in shaping[-2:])
+        if facts is not None:
+            yield facts if alive else replace(facts, flat=None)
+
+
+def _facts(one: Met, *, last: bool) -> LayerFacts | None:
+    """None for modules that only contain others, which are listed by themselves."""
+    layer = alias_free_layer(one.module)
+    if layer is not None:
+        return _alias_free(one, layer, last=last)
+    if any(isinstance(part, stylegan2.SynthesisLayer) for part in one.module.modules()):
+        return _stylegan2(one)
+    return None if any(True for _ in one.module.children()) else _plain(one)
 
 
 def constants(adapter: Inspectable) -> Iterator[LayerFacts]:

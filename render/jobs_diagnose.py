@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from render.diagnosis import Diagnosis, Effect, Evidence, Finding, LayerHealth, Plot
+from render.diagnosis import Diagnosis, Effect, Evidence, Finding, LayerHealth, State
 from render.diagnosis_words import WORDS
-from render.request import RenderRequest
+from render.request import RenderRequest, SynthesisSpec
 from render.worker import Job, Progress
 
 if TYPE_CHECKING:
-    from analysis.diagnosis_facts import Cure, InputFacts, LayerFacts, Suspicion
+    from analysis.diagnosis_facts import InputFacts, LayerFacts, Suspicion
     from networks.adapters.base import Inspectable
     from render.diagnose_probe import Met
     from render.renderer import Renderer
 
-_PATTERN_LATENTS = 8
 _CAPTURE, _LAYERS, _JUDGED = 0.05, 0.35, 0.55
 """Where the bar stands after each part."""
+_SMALLEST_DEVIATION = 1e-9
 
 
 def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, first_seed: int = 0) -> Job:
@@ -31,56 +31,85 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     transform, filters, layer and edits do not: the network is diagnosed as it is. Raises `ValueError` for a network that
     yields values that are not finite.
     """
-    from analysis.diagnosis import judge
-    from render.diagnose_plots import plots_of
-    from render.diagnose_probe import constants, input_facts, layer_facts, meet, silent
-    from render.request import FilterSpec, SynthesisSpec
+    from analysis.diagnosis import judging
+    from render.diagnose_pictures import Pictures
 
     if samples < 1:
         raise ValueError(f'a diagnosis needs at least one latent, got {samples}.')
     started = time.perf_counter()
-    synthesis = SynthesisSpec(precision=request.synthesis.precision, filters=FilterSpec())
-    request = replace(request, synthesis=synthesis)
+    request = replace(request, synthesis=SynthesisSpec(precision=request.synthesis.precision))
     adapter = renderer.models.get(request.model)
-    yield Progress(0.0, 'one picture, layer by layer')
-    met, picture = meet(adapter, request, first_seed)
-    notes = _notes(adapter, silent(met), float(picture.std()))
-    movable = 'transform' in adapter.info.capabilities
-    first = input_facts(adapter, request, first_seed) if movable else None
-    yield Progress(_CAPTURE, 'each layer by itself')
-    layers = list(constants(adapter))
-    for number, facts in enumerate(layer_facts(adapter, met)):
-        layers.append(facts)
-        yield Progress(_CAPTURE + (_LAYERS - _CAPTURE) * (number + 1) / len(met), f'layer {facts.label}')
-    suspicions = judge(layers, first)
+    seen = yield from _looked_at(adapter, request, first_seed)
+    layers = seen.layers
+    suspicions = yield from _reported(judging(layers, seen.first), _LAYERS, 'test signal in every filter')
     health = []
-    for number, facts in enumerate(layers):
-        health.append(_health(layers, number))
-        yield Progress(_LAYERS + (_JUDGED - _LAYERS) * (number + 1) / len(layers), f'test signal in {facts.label}')
-    groups = _grouped(suspicions)
-    pictures = _Pictures(adapter, request, samples, first_seed, rotate=any(one.pointwise for one in layers))
-    before = pictures.measure(())
+    for index, facts in enumerate(layers):
+        health.append(_health(layers, index))
+        yield Progress(_LAYERS + (_JUDGED - _LAYERS) * (index + 1) / len(layers), f'test signal in {facts.label}')
+    rotate = any(one.pointwise and one.nonlinear for one in layers)
+    pictures = Pictures(adapter, request, samples, first_seed, rotate=rotate)
+    before = (yield from _reported(pictures.measure(()), _JUDGED, 'moved pictures')) if seen.varies else {}
     findings = []
-    for number, group in enumerate(groups):
-        done = _JUDGED + (1 - _JUDGED) * number / len(groups)
-        yield Progress(done, f'cure: {WORDS[group[0].cause].title.lower()}')
-        drawn = plots_of(group[0], layers, health)
-        flat = _flat_effects(adapter, group, met)
-        findings.append(_finding(group, pictures, before, flat, drawn))
-    state, verdict = _verdict(findings, layers, picture_varies=float(picture.std()) > 1e-9)
+    for group in _grouped(suspicions):
+        done = _JUDGED + (1 - _JUDGED) * len(findings) / len(_grouped(suspicions))
+        text = f'cure: {WORDS[group[0].cause].title.lower()}'
+        cured = pictures.measure([one.cure for one in group]) if before else iter(())
+        after = yield from _reported(cured, done, text)
+        findings.append(_finding(group, seen, health, before, after or {}))
+        yield Progress(done, text)
+    state, verdict = _verdict(findings, layers, seen.still)
+    numbers = (*_input_numbers(seen.first), *(Evidence(name, value) for name, value in before.items()))
     return Diagnosis(
         adapter.info.title,
         state,
         verdict,
         tuple(findings),
         tuple(health),
-        (*_input_numbers(first), *(Evidence(name, value) for name, value in before.items())),
-        notes,
+        numbers,
+        _notes(adapter, seen.still, seen.varies),
         time.perf_counter() - started,
     )
 
 
-def _notes(adapter: Inspectable, still: Sequence[str], deviation: float) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the network showed before anything was judged."""
+
+    adapter: Inspectable
+    met: list[Met]
+    layers: list[LayerFacts]
+    first: InputFacts | None
+    still: list[str]
+    """Labels of layers that do not vary."""
+    varies: bool
+    """Whether the picture does."""
+
+
+def _looked_at(adapter: Inspectable, request: RenderRequest, seed: int) -> Generator[Progress, None, _Seen]:
+    from render.diagnose_probe import constants, input_facts, layer_facts, meet, silent
+
+    yield Progress(0.0, 'one picture, layer by layer')
+    met, picture = meet(adapter, request, seed)
+    first = input_facts(adapter, request, seed) if 'transform' in adapter.info.capabilities else None
+    yield Progress(_CAPTURE, 'each layer by itself')
+    layers = list(constants(adapter))
+    for number, facts in enumerate(layer_facts(adapter, met)):
+        layers.append(facts)
+        yield Progress(_CAPTURE + (_LAYERS - _CAPTURE) * (number + 1) / len(met), f'layer {facts.label}')
+    return _Seen(adapter, met, layers, first, silent(met), float(picture.std()) > _SMALLEST_DEVIATION)
+
+
+def _reported(steps: Iterator[Any], fraction: float, text: str) -> Generator[Progress, None, Any]:
+    """Runs `steps` to their end, a progress after each; their outcome."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Progress(fraction, text)
+
+
+def _notes(adapter: Inspectable, still: Sequence[str], varies: bool) -> tuple[str, ...]:
     notes = []
     why_not = adapter.info.why_not('transform')
     if why_not is not None:
@@ -92,7 +121,7 @@ def _notes(adapter: Inspectable, still: Sequence[str], deviation: float) -> tupl
             f'{", ".join(still[:3])}{" and others" if len(still) > 3 else ""}: the output does not vary at all, so nothing '
             'can be measured relative to it.'
         )
-    if deviation < 1e-9:
+    if not varies:
         notes.append('The picture is one flat colour.')
     if adapter.info.family == 'module':
         notes.append('The filters and rates of this module are not known; its layers were tested from outside.')
@@ -126,7 +155,7 @@ def _grouped(suspicions: Sequence[Suspicion]) -> list[list[Suspicion]]:
     return list(groups.values())
 
 
-def _flat_effects(adapter: Inspectable, group: Sequence[Suspicion], met: Sequence[Met]) -> list[Effect]:
+def _flat_effects(seen: _Seen, group: Sequence[Suspicion]) -> list[Effect]:
     """Noise or border effect of the worst layer before and after its cure, for alias-free layers."""
     import torch
 
@@ -134,32 +163,33 @@ def _flat_effects(adapter: Inspectable, group: Sequence[Suspicion], met: Sequenc
     from render.diagnose_probe import flat_again
 
     worst = group[0]
-    one = next((each for each in met if each.info.label == worst.layer), None)
+    one = next((each for each in seen.met if each.info.label == worst.layer), None)
     if worst.cause not in ('noise', 'border') or one is None:
         return []
-    replacement = replacements(adapter, [each.cure for each in group]).get(one.info.name)
+    replacement = replacements(seen.adapter, [each.cure for each in group]).get(one.info.name)
     again = None if replacement is None else flat_again(one, replacement(one.module, torch.eye(3)))
     if again is None:
         return []
     number = worst.numbers[0]
-    name, after = number.name, again.noise_db
+    after = again.noise_db
     if worst.cause == 'border':
-        after = again.border_db if 'canvas' in name else again.outside_db
-    return [Effect(f'{name}, {worst.layer}', number.value, after, higher_is_better=False)]
+        after = again.border_db if 'canvas' in number.name else again.outside_db
+    return [Effect(f'{number.name}, {worst.layer}', number.value, after, higher_is_better=False)]
 
 
 def _finding(
     group: Sequence[Suspicion],
-    pictures: _Pictures,
+    seen: _Seen,
+    health: Sequence[LayerHealth],
     before: dict[str, float],
-    flat: Sequence[Effect],
-    plots: tuple[Plot, ...],
+    after: dict[str, float],
 ) -> Finding:
+    from render.diagnose_plots import plots_of
+
     worst = group[0]
     words = WORDS[worst.cause]
     labels = tuple(dict.fromkeys(one.layer for one in group))
     where = worst.layer if len(labels) == 1 else f'{worst.layer} (and {len(labels) - 1} more)'
-    after = pictures.measure([one.cure for one in group])
     effects = [
         Effect(name, value, after[name], higher_is_better=name.startswith('EQ'))
         for name, value in before.items()
@@ -167,15 +197,9 @@ def _finding(
     ]
     if after:
         effects += [
-            Effect(
-                f'{number.name}, {worst.layer}',
-                number.value,
-                number.healthy,
-                number.unit,
-                'equivariance' in number.name,
-            )
-            for number in worst.numbers
-            if number.healthy is not None and number.unit == 'dB' and 'test signal' in number.name
+            Effect(f'{one.name}, {worst.layer}', one.value, one.healthy, one.unit, 'equivariance' in one.name)
+            for one in worst.numbers
+            if one.healthy is not None and one.unit == 'dB' and 'test signal' in one.name
         ]
     return Finding(
         worst.cause,
@@ -184,10 +208,10 @@ def _finding(
         labels,
         words.explanation.format(layer=where),
         words.cure.format(layer=where),
-        tuple(Evidence(number.name, number.value, number.unit, number.healthy) for number in worst.numbers),
-        (*effects, *flat),
+        tuple(Evidence(one.name, one.value, one.unit, one.healthy) for one in worst.numbers),
+        (*effects, *_flat_effects(seen, group)),
         worst.level_db,
-        plots,
+        plots_of(worst, seen.layers, health),
         round(1 - 0.5 * math.exp(-max(worst.excess_db, 0.0) / 8), 3),
     )
 
@@ -197,91 +221,15 @@ def _input_numbers(first: InputFacts | None) -> Iterator[Evidence]:
         yield Evidence('first features against the moved ones', first.error_db)
 
 
-def _verdict(findings: Sequence[Finding], layers: Sequence[LayerFacts], *, picture_varies: bool) -> tuple:
+def _verdict(findings: Sequence[Finding], layers: Sequence[LayerFacts], still: Sequence[str]) -> tuple[State, str]:
     if findings:
         first = findings[0]
         more = f', and {len(findings) - 1} more' if len(findings) > 1 else ''
         return 'defects', f'{first.title} in {first.layer}{more}.'
-    if not layers or not picture_varies:
-        return 'unknown', 'Nothing could be measured.'
+    if still:
+        return 'unknown', f'{still[0]} yields a constant, so nothing can be measured behind it.'
+    if not layers:
+        return 'unknown', 'No layer could be measured.'
     if not any(one.resampling is not None for one in layers):
         return 'unknown', 'Nothing suspicious from outside; filters that a module applies inside cannot be seen.'
     return 'healthy', 'Healthy: no layer does worse than the design of the paper for its band.'
-
-
-class _Pictures:
-    """Equivariance of the picture with cures in place, on the same latents and moves each time."""
-
-    def __init__(self, adapter: Inspectable, request: RenderRequest, samples: int, first_seed: int, *, rotate: bool):
-        import torch
-
-        from analysis.equivariance import uniform_angle, uniform_shift
-        from render.renderer import make_latents
-
-        self._adapter, self._rotate = adapter, rotate
-        self._float32 = request.synthesis.precision == 'float32'
-        self._movable = 'transform' in adapter.info.capabilities
-        seeds = range(first_seed, first_seed + samples)
-        with torch.inference_mode():
-            self._latents = [make_latents(adapter, replace(request.latent, seeds=((seed, 1.0),)))[0] for seed in seeds]
-            more = () if self._movable else range(first_seed, first_seed + _PATTERN_LATENTS)
-            self._more_latents = [
-                make_latents(adapter, replace(request.latent, seeds=((seed, 1.0),)))[0] for seed in more
-            ]
-        draw = torch.Generator().manual_seed(first_seed)
-        self._moves = [(uniform_shift(draw), uniform_shift(draw), uniform_angle(draw)) for _ in seeds]
-
-    def measure(self, cures: Sequence[Cure]) -> dict[str, float]:
-        """Name -> dB; empty where the picture cannot be moved or the cures cannot be applied."""
-        import torch
-
-        from analysis.equivariance import PooledError, rotation_error, translation_error
-        from render.diagnose_cures import replacements
-
-        if not self._movable:
-            return self._pattern(cures)
-        found = replacements(self._adapter, cures)
-        if cures and not found:
-            return {}
-        shifted, turned = PooledError(), PooledError()
-        with torch.inference_mode():
-            for latents, (first, second, angle) in zip(self._latents, self._moves, strict=True):
-
-                def generate(matrix: torch.Tensor, latents: torch.Tensor = latents) -> torch.Tensor:
-                    return self._picture(latents, matrix, found)
-
-                base = generate(torch.eye(3, dtype=torch.float64))
-                for x, y in (first, second):
-                    shifted += translation_error(generate, base, x, y)
-                if self._rotate:
-                    turned += rotation_error(generate, base, angle)
-        numbers = {'EQ-T of the picture': shifted.psnr()}
-        return {**numbers, 'EQ-R of the picture': turned.psnr()} if self._rotate else numbers
-
-    def _pattern(self, cures: Sequence[Cure]) -> dict[str, float]:
-        """How much fine detail all pictures have in common; empty where the cures cannot be applied."""
-        import torch
-
-        from analysis.diagnosis_signal import common_detail_db
-        from render.diagnose_cures import replaced_filters
-
-        overrides = replaced_filters(self._adapter, cures)
-        quiet = any(cure.without_noise for cure in cures) and 'noise' in self._adapter.info.capabilities
-        if cures and not overrides and not quiet:
-            return {}
-        with torch.inference_mode():
-            noise = 'none' if quiet else 'constant'
-            pictures = [self._adapter.synthesize(one, overrides, noise=noise) for one in self._more_latents]
-        return {'fine detail that all pictures share': common_detail_db(torch.cat(pictures))}
-
-    def _picture(self, latents, matrix, found):
-        import torch
-
-        from render.diagnose_cures import replaced
-
-        overrides = self._adapter.transform(matrix)
-        held = dict(self._adapter.module.named_buffers())
-        overrides = {name: value for name, value in overrides.items() if name in held}  # a constant has none to set
-        with replaced(self._adapter.module, found, matrix):
-            picture = self._adapter.synthesize(latents, overrides, float32=self._float32)
-        return picture.to(torch.float64)

@@ -12,6 +12,7 @@ from analysis.nonlinearity import (
     alias_errors,
     beyond,
     density_profile,
+    middle,
     run_stages,
     signal_to_alias_db,
     stage_power,
@@ -133,3 +134,17 @@ def test_densities_of_different_rates_agree():
         return density_profile(stage_power(run_stages(x, Nonlinearity(lambda x: x, float(side)))[0]), float(side))[1]
 
     torch.testing.assert_close(density(64)[5], density(128)[5], rtol=0.05, atol=0)
+
+
+def test_of_large_layers_the_middle_tells_what_the_whole_would():
+    large = waves(8, channels=1, size=202)
+    whole = alias_errors(large, layer(2), oversampling=2)
+    part = alias_errors(middle(large, 80), layer(2), oversampling=2)
+    levels = [signal_to_alias_db(one.power, one.total) for one in (whole, part)]
+    assert abs(levels[0] - levels[1]) < 2
+    assert middle(large, 80).shape[-1] == 80
+    assert middle(large, 81).shape[-1] == 80
+
+
+def test_the_ideal_is_oversampled_for_large_layers_too():
+    assert alias_errors(waves(8, channels=1, size=600), layer(2)).oversampling == 4

@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
-from torch.nn import functional as F
 
 from ops.fast_cpu import library, polyphase
-from ops.fast_cpu.convolution import convolve, modulate, pointwise, prepared_weight
+from ops.fast_cpu.convolution import convolve, convolve_and_activate, modulate, prepared_weight
 from ops.fast_cpu.filter_call import FilterPlan, call_filter, plan_filter
-from ops.fast_cpu.shapes import Shape
+from ops.fast_cpu.shapes import ProductShape, Shape
 from ops.filtered_lrelu import LreluSpec
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
 from ops.upfirdn2d import FirSpec
 
 _MAX_REMEMBERED = 1024
+_FEWEST_PIXELS = 24
+"""Of a 1x1 convolution by its kernel."""
 
 
 @dataclass(slots=True)
@@ -90,35 +91,29 @@ def synthesis_layer(
 ) -> Tensor:
     """`ops.synthesis_layer` by kernels."""
     arguments = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
-    if not _fits(x, weight, styles, bias):
+    if not _fits(x, weight, styles, bias, spec):
         return synthesis_layer_reference(*arguments)
-    lrelu, padding = spec.lrelu, spec.modulation.padding
-    prepared = prepared_weight(weight, demodulate=spec.modulation.demodulate)
-    if (
-        up_filter is None
-        and down_filter is None
-        and _only_activates(lrelu)
-        and prepared.is_pointwise
-        and not any(padding)
-    ):
-        factors, scale = modulate(styles, input_gain, prepared)
-        return _activate(pointwise(_pixels(x), prepared, factors, scale, bias), lrelu)
+    lrelu, demodulate, padding = spec.lrelu, spec.modulation.demodulate, spec.modulation.padding
+    bare = up_filter is None and down_filter is None and _only_activates(lrelu) and not demodulate
+    prepared = prepared_weight(weight, demodulate=demodulate, activated=bare)
+    convolution = None if prepared.shape is None else library.get(prepared.shape)
+    if prepared.shape is not None and convolution is None:
+        _remember(spec, prepared.shape)
+        return synthesis_layer_reference(*arguments)
+    factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
+    if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
+        return convolve_and_activate(x, prepared, factors, bias, lrelu, convolution)
     size = (x.shape[2] + 2 * padding[0] - weight.shape[2] + 1, x.shape[3] + 2 * padding[1] - weight.shape[3] + 1)
     shape = (x.shape[0], weight.shape[0], *size)
     plan = plan_filter(shape, up_filter, down_filter, lrelu, planar=False, threads=torch.get_num_threads())
     kernel = _kernel(plan, spec)
-    convolution = None if prepared.shape is None else library.get(prepared.shape)
-    if prepared.shape is not None and convolution is None:
-        _remember(spec, prepared.shape)
-    elif kernel is not None and isinstance(plan, FilterPlan):
-        factors, scale = modulate(styles, input_gain, prepared)
-        y = convolve(_pixels(x), prepared, factors.expand(x.shape[:2]).contiguous(), padding, convolution)
-        return call_filter(plan, kernel, y, bias, scale)
-    return synthesis_layer_reference(*arguments)
+    if kernel is None or not isinstance(plan, FilterPlan):
+        return synthesis_layer_reference(*arguments)
+    return call_filter(plan, kernel, convolve(x, prepared, factors, padding, convolution), bias, scale)
 
 
-def _fits(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor) -> bool:
-    """Whether the shapes are right; if not, the reference says what is wrong."""
+def _fits(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor, spec: LayerSpec) -> bool:
+    """Whether the shapes are right and usual; if not, the reference computes, or says what is wrong."""
     return (
         x.ndim == 4
         and x.numel() > 0
@@ -129,6 +124,9 @@ def _fits(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor) -> bool:
         and weight.dtype == styles.dtype == bias.dtype == torch.float32
         and weight.device == styles.device == bias.device == x.device
         and bias.is_contiguous()
+        and not (
+            weight.shape[2:] == (1, 1) and (any(spec.modulation.padding) or x.shape[2] * x.shape[3] < _FEWEST_PIXELS)
+        )
     )
 
 
@@ -151,8 +149,8 @@ def _filtered(
     return call_filter(plan, kernel, x.contiguous() if planar else x, bias, None)
 
 
-def _kernel(plan: FilterPlan | str, spec: object) -> Any:
-    """The kernel of a plan; None where it is not there, which is remembered."""
+def _kernel(plan: FilterPlan | str, spec: object) -> int | None:
+    """Address of the kernel of a plan; None where it is not there, which is remembered."""
     if isinstance(plan, str):
         _remember(spec, plan)
         return None
@@ -167,20 +165,6 @@ def _remember(spec: object, reason: 'str | Shape') -> None:
         _memory.reasons[spec] = reason
 
 
-def _pixels(x: Tensor) -> Tensor:
-    """`x` with the channels of a pixel together."""
-    return x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
-
-
 def _only_activates(spec: LreluSpec) -> bool:
-    """Whether a filtered leaky ReLU without filters changes no size."""
-    return spec.up == spec.down == 1 and not any(spec.padding)
-
-
-def _activate(x: Tensor, spec: LreluSpec) -> Tensor:
-    """Activation, gain and clamp, in place."""
-    if spec.slope != 1:
-        F.leaky_relu_(x, spec.slope)
-    if spec.gain != 1:
-        x *= spec.gain
-    return x if spec.clamp is None else x.clamp_(-spec.clamp, spec.clamp)
+    """Whether a filtered leaky ReLU without filters is one that the kernel of the 1x1 convolution can do."""
+    return spec.up == spec.down == 1 and not any(spec.padding) and 0 <= spec.slope <= 1 and spec.gain > 0

@@ -1,23 +1,25 @@
 """Modulated convolutions of a layer, with what can be computed once per weight kept beside the weight."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ops.fast_cpu import library
-from ops.fast_cpu.shapes import WinogradShape
-from ops.fast_cpu.threads import run, workspace
+from ops.fast_cpu.shapes import ProductShape, WinogradShape
+from ops.fast_cpu.threads import NO_LIMIT, float_bits, run, workspace
 from ops.fast_cpu.winograd_points import transform_weights
+from ops.filtered_lrelu import LreluSpec
 
 _EPSILON = 1e-8
 _RESULT = 4
 """Side of the tile that Winograd's algorithm computes at once."""
-_RUN = 24
-"""Tiles of a job; measured."""
+_TILES = 24
+_PIXELS = 96
+"""Of a job; measured."""
 _MOST_BYTES = 2**30
 """Of prepared weights, which take four times the memory of 3x3 weights; weights beyond are prepared at every call."""
 
@@ -26,19 +28,14 @@ _MOST_BYTES = 2**30
 class PreparedWeight:
     """A weight [out, in, rows, columns] as the convolutions want it."""
 
-    version: tuple[int, int]
-    demodulated: bool
-    shape: WinogradShape | None
+    key: tuple[object, ...]
+    """What it was made from."""
+    shape: WinogradShape | ProductShape | None
     """The kernel for it; None: torch convolves."""
     values: Tensor
-    """With a kernel: transformed, [36, panel, in channels, channels of a panel]. Without, of 1x1: [in, out]; else as it was."""
+    """With a kernel: [panel, in channels, channels of a panel], 36 of them for Winograd's; without, as it was."""
     power: Tensor
     """Sum of the squares of each filter, [in, out]: what demodulation needs."""
-
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether it is the weight of a 1x1 convolution."""
-        return self.values.ndim == 2
 
     def bytes(self) -> int:
         """Memory that it takes."""
@@ -56,132 +53,162 @@ class _Weights:
 _weights = _Weights()
 
 
-def prepared_weight(weight: Tensor, *, demodulate: bool) -> PreparedWeight:
-    """`weight` as the convolutions want it, from memory if it has not changed."""
-    version = (0 if weight.is_inference() else weight._version, weight.data_ptr())
+def prepared_weight(weight: Tensor, *, demodulate: bool, activated: bool) -> PreparedWeight:
+    """`weight` as the convolutions want it, from memory if it has not changed.
+
+    `activated`: a 1x1 convolution is followed by bias and activation at once.
+    """
+    key = (0 if weight.is_inference() else weight._version, weight.data_ptr(), demodulate, activated)
     known: PreparedWeight | None = _weights.prepared.get(weight)
-    if known is not None and known.version == version and known.demodulated == demodulate:
+    if known is not None and known.key == key:
         return known
-    made = _prepare(weight.detach(), version, demodulate)
+    made = _prepare(weight.detach(), key, demodulate=demodulate, activated=activated)
     with _weights.lock:
         if made.bytes() + sum(other.bytes() for other in _weights.prepared.values()) <= _MOST_BYTES:
             _weights.prepared[weight] = made
     return made
 
 
-def modulate(styles: Tensor, input_gain: Tensor | None, prepared: PreparedWeight) -> tuple[Tensor, Tensor | None]:
+def modulate(
+    styles: Tensor, input_gain: Tensor | None, prepared: PreparedWeight, *, demodulate: bool
+) -> tuple[Tensor, Tensor | None]:
     """Factors of the input [batch, in], and of the output [batch, out] or None, that do what modulating weights does.
 
     With styles s and s² their mean square, the reference scales by s / |s| and demodulates by 1 / sqrt(sum w² s² / |s|² + e).
     |s| cancels but beside e.
     """
     scale = None
-    if prepared.demodulated:
+    if demodulate:
         squares = styles.square()
         scale = torch.addmm(squares.mean(), squares, prepared.power, beta=_EPSILON).rsqrt_()
-    return (styles if input_gain is None else styles * input_gain), scale
+    factors = styles if input_gain is None else styles * input_gain
+    return factors.contiguous(), scale
 
 
 def convolve(
-    x: Tensor, prepared: PreparedWeight, factors: Tensor, padding: tuple[int, int], kernel: Callable[[int], None] | None
+    x: Tensor, prepared: PreparedWeight, factors: Tensor, padding: tuple[int, int], kernel: int | None
 ) -> Tensor:
     """`x * factors` convolved, [batch, out, height, width], the channels of a pixel together.
 
-    `x`: [batch, in, height, width] with the channels of a pixel together.  With a kernel, the result lies in memory that the next call
-    on this thread overwrites.
+    `x`: [batch, in, height, width].  With a kernel, the result lies in memory that the next call on this thread overwrites.
     """
-    if kernel is not None and prepared.shape is not None:
-        return _by_kernel(x, prepared, prepared.shape, factors, padding, kernel)
-    if prepared.is_pointwise and padding == (0, 0):
-        batch, channels, height, width = x.shape
-        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-        weights = prepared.values * factors[:, :, None]
-        out = workspace(batch * height * width * weights.shape[2]).view(batch, height * width, -1)
-        torch.bmm(pixels, weights, out=out)
-        return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
+    if kernel is not None and isinstance(prepared.shape, WinogradShape):
+        return _winograd(x, prepared, prepared.shape, factors, padding, kernel)
+    if kernel is not None and isinstance(prepared.shape, ProductShape):
+        height, width = x.shape[2:]
+        out = workspace(x.shape[0] * height * width * prepared.values.shape[0] * prepared.shape.panel)
+        return _product(x, prepared, prepared.shape, factors, kernel, out, (0, 0, 0, 0))
     scaled = x * factors[:, :, None, None]
-    weights = prepared.values.t()[:, :, None, None] if prepared.is_pointwise else prepared.values
-    out = torch.conv2d(scaled, weights, padding=padding)
-    return out.contiguous(memory_format=torch.channels_last)
+    return torch.conv2d(scaled, prepared.values, padding=padding).contiguous(memory_format=torch.channels_last)
 
 
-def pointwise(x: Tensor, prepared: PreparedWeight, factors: Tensor, scale: Tensor | None, bias: Tensor) -> Tensor:
-    """A 1x1 convolution of `x * factors`, times `scale`, plus `bias`, with planes of one channel: for few channels."""
+def convolve_and_activate(
+    x: Tensor, prepared: PreparedWeight, factors: Tensor, bias: Tensor, lrelu: LreluSpec, kernel: int
+) -> Tensor:
+    """A 1x1 convolution of `x * factors`, plus bias, activated."""
+    assert isinstance(prepared.shape, ProductShape)
+    channels = prepared.values.shape[0] * prepared.shape.panel
+    bias = F.pad(bias, (0, channels - bias.shape[0]))
+    out = torch.empty(x.shape[0] * x.shape[2] * x.shape[3] * channels)
+    clamp = NO_LIMIT if lrelu.clamp is None else lrelu.clamp
+    activation = (bias.data_ptr(), float_bits(lrelu.slope), float_bits(lrelu.gain), float_bits(clamp))
+    return _product(x, prepared, prepared.shape, factors, kernel, out, activation)
+
+
+def _product(
+    x: Tensor,
+    prepared: PreparedWeight,
+    shape: ProductShape,
+    factors: Tensor,
+    kernel: int,
+    out: Tensor,
+    activation: tuple[int, int, int, int],
+) -> Tensor:
+    """`out`: memory for all channels of all panels.  `activation`: address of the bias, and bits of slope, gain and clamp."""
+    x = x.contiguous(memory_format=torch.channels_last)
     batch, channels, height, width = x.shape
-    weights = prepared.values.t() * factors[:, None, :]
-    if scale is not None:
-        weights = weights * scale[:, :, None]
-    pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels).transpose(1, 2)
-    return torch.baddbmm(bias[None, :, None], weights, pixels).view(batch, -1, height, width)
+    panels, pixels = prepared.values.shape[0], height * width
+    out = out.view(batch, height, width, panels * shape.panel).permute(0, 3, 1, 2)
+    runs = -(-pixels // _PIXELS)
+    bias, *numbers = activation
+    fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr(), bias]
+    fields += [
+        pixels * channels,
+        channels,
+        out.stride(0),
+        out.stride(3),
+        channels,
+        panels,
+        pixels,
+        _PIXELS,
+        runs,
+        *numbers,
+    ]
+    run(kernel, batch * runs, channels * shape.panel, fields)
+    return out[:, : prepared.power.shape[1]]
 
 
-def _by_kernel(
+def _winograd(
     x: Tensor,
     prepared: PreparedWeight,
     shape: WinogradShape,
     factors: Tensor,
     padding: tuple[int, int],
-    kernel: Callable[[int], None],
+    kernel: int,
 ) -> Tensor:
+    x = x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
     batch, channels, height, width = x.shape
-    channels_out = prepared.power.shape[1]
-    panels = prepared.values.shape[1]
+    channels_out, panels = prepared.power.shape[1], prepared.values.shape[1]
     new_height, new_width = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
     rows, columns = -(-new_height // _RESULT), -(-new_width // _RESULT)
     kept = -(-channels_out // shape.lanes) * shape.lanes
     out = workspace(batch * rows * columns * _RESULT**2 * kept)
     out = out.view(batch, rows * _RESULT, columns * _RESULT, kept).permute(0, 3, 1, 2)
     tiles = rows * columns
-    length = shape.rows if tiles < 4 * _RUN * torch.get_num_threads() else max(_RUN, shape.rows)
+    length = shape.rows if tiles < 4 * _TILES * torch.get_num_threads() else max(_TILES, shape.rows)
     runs = -(-tiles // length)
     tile_floats = -(-channels // 16) * 16 + (16 if channels % 64 == 0 else 0)  # not a power of two: ways of the cache
+    sample_in, _, row_in, pixel_in = x.stride()
+    sample_out, _, row_out, pixel_out = out.stride()
     fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr()]
-    fields += [
-        x.stride(0),
-        x.stride(2),
-        x.stride(3),
-        height,
-        width,
-        *padding,
-        out.stride(0),
-        out.stride(2),
-        out.stride(3),
-    ]
+    fields += [sample_in, row_in, pixel_in, height, width, *padding, sample_out, row_out, pixel_out]
     fields += [channels, channels_out, panels, columns, tiles, length, runs, tile_floats]
     run(kernel, batch * runs, shape.scratch_floats(length, tile_floats), fields)
     return out[:, :channels_out, :new_height, :new_width]
 
 
-def _prepare(weight: Tensor, version: tuple[int, int], demodulate: bool) -> PreparedWeight:
+def _prepare(weight: Tensor, key: tuple[object, ...], *, demodulate: bool, activated: bool) -> PreparedWeight:
     weight = weight.double()
     if demodulate:
         weight = weight * weight.square().mean([1, 2, 3], keepdim=True).rsqrt()
     power = weight.square().sum([2, 3]).t().contiguous().float()
-    shape = winograd_shape(*weight.shape)
-    if shape is not None:
-        values = _panels(transform_weights(weight), shape)
-    elif weight.shape[2:] == (1, 1):
-        values = weight[:, :, 0, 0].t().contiguous().float()
+    shape = _shape(*weight.shape, activated=activated)
+    if isinstance(shape, WinogradShape):
+        values = _panels(transform_weights(weight), shape.panel)
+    elif isinstance(shape, ProductShape):
+        values = _panels(weight[:, :, 0, 0].t(), shape.panel)
     else:
         values = weight.float().contiguous(memory_format=torch.channels_last)
-    return PreparedWeight(version, demodulate, shape, values, power)
+    return PreparedWeight(key, shape, values, power)
 
 
-def winograd_shape(channels_out: int, channels_in: int, rows: int, columns: int) -> WinogradShape | None:
+def _shape(
+    channels_out: int, channels_in: int, rows: int, columns: int, *, activated: bool
+) -> WinogradShape | ProductShape | None:
     """The kernel for a weight of these sizes; None where there is none."""
-    fewest = min(channels_out, channels_in)
-    if (rows, columns) != (3, 3) or fewest < 4:
-        return None
     wide = library.has_wide_vectors()
-    lanes = 16 if wide and fewest >= 16 else 8 if fewest >= 8 else 4
+    fewest = min(channels_out, channels_in) if (rows, columns) == (3, 3) else channels_out
+    lanes = 16 if wide and fewest > 8 and channels_in > 15 else 8 if fewest > 4 and channels_in > 7 else 4
     vectors = 1 if channels_out <= lanes else 2
-    return WinogradShape(lanes, (24 if wide else 12) // vectors, vectors)
+    at_once = (24 if wide else 12) // vectors
+    if (rows, columns) == (3, 3) and fewest >= 4:
+        return WinogradShape(lanes, at_once, vectors)
+    return ProductShape(lanes, at_once, vectors, activated) if (rows, columns) == (1, 1) else None
 
 
-def _panels(transformed: Tensor, shape: WinogradShape) -> Tensor:
-    """[36, in, out] -> [36, panel, in, channels of a panel], float32, with zeros for channels that do not exist."""
-    values, channels_in, channels_out = transformed.shape
-    panels = -(-channels_out // shape.panel)
-    padded = transformed.new_zeros(values, channels_in, panels * shape.panel)
-    padded[:, :, :channels_out] = transformed
-    return padded.view(values, channels_in, panels, shape.panel).transpose(1, 2).contiguous().float()
+def _panels(matrices: Tensor, panel: int) -> Tensor:
+    """[…, in, out] -> […, panel, in, channels of a panel], float32, with zeros for channels that do not exist."""
+    *others, channels_in, channels_out = matrices.shape
+    panels = -(-channels_out // panel)
+    padded = F.pad(matrices, (0, panels * panel - channels_out))
+    return padded.view(*others, channels_in, panels, panel).transpose(-3, -2).contiguous().float()

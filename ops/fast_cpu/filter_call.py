@@ -1,6 +1,5 @@
 """Calls of the kernel for the filtered leaky ReLU: geometry, taps, jobs."""
 
-import struct
 from ctypes import string_at
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,7 @@ from ops.fast_cpu import library, polyphase
 from ops.fast_cpu.polyphase import FilteredLrelu
 from ops.fast_cpu.shapes import FilterShape
 from ops.fast_cpu.terms import Axis
-from ops.fast_cpu.threads import run
+from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 from ops.filtered_lrelu import LreluSpec
 
 _STRIP = 72
@@ -23,7 +22,6 @@ _SEGMENT = 24
 _NARROWEST = 4
 _MOST_TAPS = 256
 """Of all phases and terms of a kernel together: its code has an instruction for each."""
-_NO_LIMIT = 3.0e38
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +118,10 @@ def _build(
     parts = [_phases(up.x, up.taps_x[0], reach), _phases(up.y, up.taps_y[0], reach), taps_x, taps_y]
     tables = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
     starts = np.cumsum([0] + [part.size for part in parts])[:4] * 4 + tables.data_ptr()
-    clamp = _NO_LIMIT if steps.clamp is None else steps.clamp
+    clamp = NO_LIMIT if steps.clamp is None else steps.clamp
     tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
     tail += (first_y, shift_y, first_x, shift_x, *(int(start) for start in starts))
-    tail += (_bits(steps.slope), _bits(clamp), columns)
+    tail += (float_bits(steps.slope), float_bits(clamp), columns)
     jobs, scratch = blocks * strips * segments, columns * shape.scratch_rows
     return FilterPlan(
         shape,
@@ -139,7 +137,7 @@ def _build(
     )
 
 
-def call_filter(plan: FilterPlan, kernel: object, x: Tensor, bias: Tensor | None, scale: Tensor | None) -> Tensor:
+def call_filter(plan: FilterPlan, kernel: int, x: Tensor, bias: Tensor | None, scale: Tensor | None) -> Tensor:
     """`x` [batch, channels, height, width] times `scale` [batch, channels], plus `bias`, through the kernel.
 
     A planar plan needs rows without gaps, the other kind pixels without gaps between channels.
@@ -184,8 +182,3 @@ def _segments(rows: int, others: int, threads: int) -> tuple[int, int]:
     segments = max(1, min(wanted, rows // _SEGMENT))
     length = -(-rows // segments)
     return -(-rows // length), length
-
-
-def _bits(value: float) -> int:
-    """A float32 as the integer of its bits."""
-    return struct.unpack('<i', struct.pack('<f', value))[0]

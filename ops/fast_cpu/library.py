@@ -18,7 +18,7 @@ import torch
 
 from ops.fast_cpu import object_cache
 from ops.fast_cpu.shapes import Shape
-from ops.fast_cpu.threads import Function
+from ops.fast_cpu.threads import use_driver
 
 Policy = Literal['background', 'wait', 'off']
 """What a call does that needs a kernel which is not there: go on without it, wait for it, or never use kernels."""
@@ -32,7 +32,8 @@ _log = logging.getLogger(__name__)
 class _Library:
     """The one owner of the compiled kernels."""
 
-    ready: dict[Shape, Callable[[int], None]] = field(default_factory=dict)
+    ready: dict[Shape, int] = field(default_factory=dict)
+    """Addresses."""
     failed: dict[Shape, str] = field(default_factory=dict)
     wanted: deque[Shape] = field(default_factory=deque)
     pending: set[Shape] = field(default_factory=set)
@@ -51,11 +52,11 @@ class _Library:
 _library = _Library()
 
 
-def get(shape: Shape) -> Callable[[int], None] | None:
-    """The kernel, or None where it is not there yet or cannot be: then `why_not` says why."""
-    function = _library.ready.get(shape)
-    if function is not None or shape in _library.failed or _library.unavailable is not None:
-        return function
+def get(shape: Shape) -> int | None:
+    """Address of the kernel, or None where it is not there yet or cannot be: then `why_not` says why."""
+    address = _library.ready.get(shape)
+    if address is not None or shape in _library.failed or _library.unavailable is not None:
+        return address
     rule = policy()
     if rule == 'off':
         return None
@@ -163,22 +164,28 @@ def _build(shape: Shape) -> str | None:
     try:
         if _library.compiler is None:
             _library.compiler = importlib.import_module('ops.fast_cpu.kernels.compile').Compiler()
+            driver = importlib.import_module('ops.fast_cpu.kernels.driver')
+            use_driver(_address(driver.NAME, lambda: driver.TEXT)[0], _library.compiler)
     except (ImportError, OSError, RuntimeError) as error:
         _library.unavailable = f'no kernels can be compiled here ({error}); pip install llvmlite brings the compiler'
         return _library.unavailable
-    compiler = _library.compiler
     try:
-        module = importlib.import_module(f'ops.fast_cpu.kernels.{shape.writer}')
-        key = object_cache.key_of(compiler.identity, shape.name)
-        code, problem = object_cache.read(key)
-        if code is None:
-            code = compiler.compile(module.write(shape))
-            problem = object_cache.write(key, code)
-            _library.compiled += 1
-        else:
-            _library.loaded += 1
-        _library.cache_problem = problem
-        _library.ready[shape] = Function(compiler.link(code, shape.name))
+        writer = importlib.import_module(f'ops.fast_cpu.kernels.{shape.writer}')
+        _library.ready[shape], was_kept = _address(shape.name, lambda: writer.write(shape))
+        _library.loaded += was_kept
+        _library.compiled += not was_kept
     except Exception as error:  # a kernel that LLVM does not take must not take the picture away
         return f'{type(error).__name__}: {error}'
     return None
+
+
+def _address(name: str, write: Callable[[], str]) -> tuple[int, bool]:
+    """Address of a function, compiled from the text that `write` returns or read from the disk, and whether it was."""
+    key = object_cache.key_of(_library.compiler.identity, name)
+    kept, problem = object_cache.read(key)
+    code = kept
+    if code is None:
+        code = _library.compiler.compile(write())
+        problem = object_cache.write(key, code)
+    _library.cache_problem = problem
+    return _library.compiler.link(code, name), kept is not None

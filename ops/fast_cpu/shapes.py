@@ -1,10 +1,7 @@
-"""What the code of each kernel depends on, and the arguments each takes; known without the compiler."""
+"""What the code of each kernel depends on, and the arguments it takes, 64 bits each; known without the compiler."""
 
 from dataclasses import dataclass
 from typing import ClassVar
-
-DRIVING_FIELDS = ('next_job', 'jobs', 'next_worker', 'scratch', 'scratch_bytes')
-"""The first arguments of every kernel, which `ops.fast_cpu.threads` fills in; then come the kernel's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,39 @@ class WinogradShape:
         return 36 * run * (tile_floats + self.panel) + 2 * 36 * self.lanes
 
 
-Shape = FilterShape | WinogradShape
+@dataclass(frozen=True, slots=True)
+class ProductShape:
+    """A kernel for 1x1 convolutions."""
+
+    lanes: int
+    """Channels in a vector."""
+    rows: int
+    """Pixels that are multiplied together in registers."""
+    vectors: int
+    """Vectors of output channels, likewise."""
+    activated: bool
+    """Bias, activation, gain and clamp follow."""
+
+    writer: ClassVar[str] = 'product'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'output', 'matrix', 'factors', 'bias', 'input_sample', 'input_pixel', 'output_sample', 'output_pixel',
+        'channels_in', 'panels', 'pixels', 'run', 'runs', 'slope', 'gain', 'clamp',
+    )  # fmt: skip
+    """Strides in floats. `matrix`: [panel, channels in, channels of a panel]. `factors`: [samples, channels in]. `bias`: as
+    many numbers as the panels have channels. `run`: pixels of a job. There must be `rows` pixels or more."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'product_v{self.lanes}_{self.rows}x{self.vectors}{"a" if self.activated else ""}'
+
+    @property
+    def panel(self) -> int:
+        """Output channels that are computed together."""
+        return self.lanes * self.vectors
+
+
+Shape = FilterShape | WinogradShape | ProductShape
 
 
 def power_of_two(number: int) -> int:

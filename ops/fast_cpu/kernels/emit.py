@@ -3,8 +3,7 @@
 A Python `for` unrolls, `with kernel.loop(...)` is a loop of the machine. Vectors hold the same number of float32 lanes
 throughout a kernel; each lane is a channel. Only the thread that compiles imports this module: it needs llvmlite.
 
-Every kernel is one C function of one pointer: an array of 64-bit fields. The first ones drive the work: all threads
-that run the function take the next job until there are none left.
+Every kernel is one C function that does one job: of an array of 64-bit fields, the number of the job, and memory to work in.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
-
-from ops.fast_cpu.shapes import DRIVING_FIELDS
 
 _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
@@ -174,10 +171,14 @@ class Kernel:
         self.lanes = lanes
         self.vector = ir.VectorType(_FLOAT, lanes)
         self.module = ir.Module(name)
-        self.fields = (*DRIVING_FIELDS, *fields)
-        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [_POINTER]), name)
+        self.fields = tuple(fields)
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [_POINTER, _I64, _POINTER]), name)
         self.builder = ir.IRBuilder(function.append_basic_block('entry'))
         self._arguments = function.args[0]
+        self.job = Int(self, function.args[1])
+        """Number of the job that this call does."""
+        self.scratch = Array(self, function.args[2])
+        """Memory that only this thread uses."""
         self._declared: dict[str, ir.Function] = {}
 
     def finish(self) -> str:
@@ -281,20 +282,6 @@ class Kernel:
         """Two context managers: `with kernel.either(c) as (yes, no): with yes: …; with no: …`."""
         return self.builder.if_else(condition)
 
-    @contextmanager
-    def jobs(self) -> Iterator[Int]:
-        """The body runs once for each job that this thread gets hold of."""
-        count = self.field('jobs')
-        job = self.slot(self._take('next_job'))
-        with self.repeat_while(lambda: job.get() < count):
-            yield job.get()
-            job.set(self._take('next_job'))
-
-    def scratch(self) -> Array:
-        """Memory that only this thread uses."""
-        start = self.field('scratch') + self._take('next_worker') * self.field('scratch_bytes')
-        return Array(self, self.builder.inttoptr(start.value, _POINTER))
-
     def call(self, intrinsic: str, *values: Any) -> Any:
         """An intrinsic of LLVM on vectors."""
         name = f'{intrinsic}.v{self.lanes}f32'
@@ -306,7 +293,3 @@ class Kernel:
     def _place(self, field: str) -> Any:
         number = ir.Constant(_I64, self.fields.index(field))
         return self.builder.gep(self._arguments, [number], source_etype=_I64)
-
-    def _take(self, field: str) -> Int:
-        """A number that no other thread gets, counted up from 0."""
-        return Int(self, self.builder.atomic_rmw('add', self._place(field), ir.Constant(_I64, 1), 'monotonic'))

@@ -36,12 +36,11 @@ class _Writer:
         self.up_y = _table(kernel.array('taps_up_y'), shape.up, shape.reach)
         self.down_x = _table(kernel.array('taps_down_x'), shape.rank, shape.taps)
         self.down_y = _table(kernel.array('taps_down_y'), shape.rank, shape.taps)
-        scratch, columns = kernel.scratch(), self.number['columns']
+        scratch, columns = kernel.scratch, self.number['columns']
         self.row = scratch
         self.input_ring = scratch.at(columns)
         self.rest = scratch.at(columns * (1 + shape.input_ring))
-        with kernel.jobs() as job:
-            self._job(job)
+        self._job(kernel.job)
         return kernel.finish()
 
     def _job(self, job: Int) -> None:

@@ -7,6 +7,7 @@ about it stays in the second-level cache.
 """
 
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
+from ops.fast_cpu.kernels.product import multiply
 from ops.fast_cpu.shapes import WinogradShape
 from ops.fast_cpu.winograd_points import FAR, NEAR
 
@@ -27,20 +28,19 @@ class _Writer:
 
     def text(self) -> str:
         kernel, shape, number = self.kernel, self.shape, self.number
-        scratch = kernel.scratch()
+        scratch = kernel.scratch
         self.patch = scratch
         self.half = scratch.at(36 * shape.lanes)
         self.tiles = scratch.at(2 * 36 * shape.lanes)
         self.value_in = number['run'] * number['tile_floats']  # floats of one of the 36 values of all tiles of a job
         self.value_out = number['run'] * shape.panel
         self.products = self.tiles.at(self.value_in * 36)
-        with kernel.jobs() as job:
-            sample, first = job // number['runs'], job % number['runs'] * number['run']
-            count = number['run'].minimum(number['tiles'] - first)
-            self._transform_input(sample, first, count)
-            with kernel.loop(number['panels']) as panel:
-                self._multiply(panel, count)
-                self._transform_output(sample, panel, first, count)
+        sample, first = kernel.job // number['runs'], kernel.job % number['runs'] * number['run']
+        count = number['run'].minimum(number['tiles'] - first)
+        self._transform_input(sample, first, count)
+        with kernel.loop(number['panels']) as panel:
+            self._multiply(panel, count)
+            self._transform_output(sample, panel, first, count)
         return kernel.finish()
 
     def _transform_input(self, sample: Int, first: Int, count: Int) -> None:
@@ -98,17 +98,11 @@ class _Writer:
             left = self.tiles.at(value * self.value_in + first * number['tile_floats'])
             right = weights.at(value * all_panels)
             rows = [left.at(number['tile_floats'] * row) for row in range(shape.rows)]
-            sums = [[kernel.slot(kernel.constant(0.0)) for _ in range(shape.vectors)] for _ in rows]
-            with kernel.loop(number['channels_in']) as channel:
-                factors = [right.load(channel * shape.panel + n * shape.lanes) for n in range(shape.vectors)]
-                for row, totals in zip(rows, sums, strict=True):
-                    scalar = row.splat(channel)
-                    for total, factor in zip(totals, factors, strict=True):
-                        total.set(scalar.fma(factor, total.get()))
+            products = multiply(kernel, rows, right, number['channels_in'], shape.vectors, shape.panel)
             place = self.products.at(value * self.value_out + first * shape.panel)
-            for row, totals in enumerate(sums):
-                for n, total in enumerate(totals):
-                    place.store(total.get(), row * shape.panel + n * shape.lanes)
+            for row, values in enumerate(products):
+                for n, result in enumerate(values):
+                    place.store(result, row * shape.panel + n * shape.lanes)
 
     def _transform_output(self, sample: Int, panel: Int, first: Int, count: Int) -> None:
         """The 4x4 results of each tile of the job, for the channels of a panel."""

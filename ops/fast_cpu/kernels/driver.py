@@ -1,0 +1,96 @@
+"""The function in which threads share the jobs of a kernel. See `ops.fast_cpu.threads` for the fields of the board.
+
+A thread takes a job by lowering the number of jobs left, which shares a word with the number of the call: so a thread that was
+held up can never take a job of a call that is over, and nobody has to wait for a thread that has no job.
+"""
+
+NAME = 'drive'
+
+TEXT = """
+define void @drive(ptr %board, i64 %worker) {
+entry:
+  %done_at = getelementptr i64, ptr %board, i64 1
+  %jobs_at = getelementptr i64, ptr %board, i64 2
+  %call_at = getelementptr i64, ptr %board, i64 3
+  %kernel_at = getelementptr i64, ptr %board, i64 4
+  %arguments_at = getelementptr i64, ptr %board, i64 5
+  %scratch_at = getelementptr i64, ptr %board, i64 6
+  %bytes_at = getelementptr i64, ptr %board, i64 7
+  %patience_at = getelementptr i64, ptr %board, i64 8
+  %yield_at = getelementptr i64, ptr %board, i64 9
+  %awake_number = add i64 %worker, 9
+  %awake_at = getelementptr i64, ptr %board, i64 %awake_number
+  %patience = load i64, ptr %patience_at
+  %yield = load ptr, ptr %yield_at
+  %leads = icmp eq i64 %worker, 0
+  br i1 %leads, label %open, label %help
+
+open:                                   ; the leader puts the jobs on the board
+  %jobs = load i64, ptr %jobs_at
+  %call = load i64, ptr %call_at
+  %high = shl i64 %call, 32
+  %first = or i64 %high, %jobs
+  store i64 0, ptr %done_at
+  store atomic i64 %first, ptr %board release, align 8
+  br label %look
+
+help:
+  store atomic i64 1, ptr %awake_at release, align 8
+  br label %look
+
+look:
+  %left_patience = phi i64 [ %patience, %open ], [ %patience, %help ], [ %patience, %work ],
+                           [ %left_patience, %take ], [ %less, %wait ]
+  %word = load atomic i64, ptr %board acquire, align 8
+  %left = and i64 %word, 4294967295
+  %none = icmp eq i64 %left, 0
+  br i1 %none, label %idle, label %take
+
+take:
+  %lower = sub i64 %word, 1
+  %exchange = cmpxchg ptr %board, i64 %word, i64 %lower acq_rel acquire, align 8
+  %taken = extractvalue { i64, i1 } %exchange, 1
+  br i1 %taken, label %work, label %look
+
+work:                                   ; from here to the end of the job, the call cannot end
+  %job = sub i64 %left, 1
+  %kernel = load ptr, ptr %kernel_at
+  %arguments = load ptr, ptr %arguments_at
+  %scratch = load ptr, ptr %scratch_at
+  %bytes = load i64, ptr %bytes_at
+  %offset = mul i64 %bytes, %worker
+  %own = getelementptr i8, ptr %scratch, i64 %offset
+  call void %kernel(ptr %arguments, i64 %job, ptr %own)
+  %before = atomicrmw add ptr %done_at, i64 1 release, align 8
+  br label %look
+
+idle:
+  br i1 %leads, label %finished, label %bored
+
+finished:                               ; the leader waits for jobs that others have begun
+  %wanted = load i64, ptr %jobs_at
+  %done = load atomic i64, ptr %done_at acquire, align 8
+  %complete = icmp eq i64 %done, %wanted
+  br i1 %complete, label %leave, label %rest
+
+rest:
+  %rested = call i32 %yield()
+  br label %finished
+
+bored:                                  ; a helper stays awake for a while, since the next kernel is near
+  %less = sub i64 %left_patience, 1
+  %gone = icmp eq i64 %less, 0
+  br i1 %gone, label %sleep, label %wait
+
+wait:
+  %waited = call i32 %yield()
+  br label %look
+
+sleep:
+  store atomic i64 0, ptr %awake_at release, align 8
+  br label %leave
+
+leave:
+  ret void
+}
+"""

@@ -18,6 +18,7 @@ from render.worker import Job, Progress
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from analysis.equivariance import PooledError
     from networks.adapters.base import Inspectable
     from render.renderer import Renderer
 
@@ -41,12 +42,13 @@ def equivariance(
     adapter = _movable(renderer, request)
     if samples < 1:
         raise ValueError(f'a metric needs at least one sample, got {samples}.')
-    total, single, score = PooledError(), [], None
+    total, single, score, varies = PooledError(), [], None, False
     for index in range(samples):
         draw = torch.Generator().manual_seed(first_seed + index)
         generate = _Generate(adapter, request, first_seed + index)
         with torch.inference_mode():
             base = generate(torch.eye(3, dtype=torch.float64))
+            varies = varies or float(base.amax() - base.amin()) != 0
             if metric == 'eq-r':
                 error = rotation_error(generate, base, uniform_angle(draw))
             else:
@@ -54,7 +56,7 @@ def equivariance(
                 error = translation_error(generate, base, x, y, fractional=metric == 'eq-t-frac')
         total = total + error
         single.append(error.psnr())
-        score = EquivarianceScore(metric, total.psnr(), index + 1, min(single), max(single))
+        score = _score(metric, total, single, varies=varies)
         yield Progress((index + 1) / samples, f'{score.decibels:.1f} dB after {index + 1} of {samples}', score)
     return score
 
@@ -74,6 +76,20 @@ def lie_ladder(renderer: Renderer, *, request: RenderRequest, samples: int = 1, 
     from render.measuring.equivariance import lie_job
 
     return (yield from lie_job(renderer, request, samples, first_seed))
+
+
+def _score(metric: Metric, total: PooledError, single: list[float], *, varies: bool) -> EquivarianceScore:
+    """The score of all samples so far, or the sentence why there is none."""
+    known = [value for value in single if not math.isnan(value)] or [math.nan]
+    decibels, note = total.psnr(), ''
+    if math.isnan(total.squared):
+        note = 'The picture holds values that are not finite numbers.'
+    elif total.count == 0:
+        note = 'The motion leaves nothing of the picture that could be compared.'
+    elif not varies:
+        decibels, known = math.nan, [math.nan]
+        note = 'The picture is the same everywhere, so nothing can be seen to move in it.'
+    return EquivarianceScore(metric, decibels, len(single), min(known), max(known), note)
 
 
 class _Generate:
@@ -104,7 +120,11 @@ def _movable(renderer: Renderer, request: RenderRequest) -> Inspectable:
 def verdict(score: EquivarianceScore) -> str:
     """What the number means, in words."""
     if math.isnan(score.decibels):
-        return 'no valid pixel to compare'
+        return score.note or 'no valid pixel to compare'
+    if score.metric == 'eq-r':
+        return (
+            'good: detail turns with the picture' if score.decibels >= GOOD_DB['eq-r'] else 'detail does not turn along'
+        )
     if score.decibels >= GOOD_DB[score.metric]:
         return 'good: detail moves with the picture'
     return 'detail stays behind' if score.decibels >= 25 else 'detail sticks to the screen'

@@ -127,15 +127,14 @@ def _measure(total: _Sum, found: Activation, channels: int) -> None:
     """Add the alias errors of one run, of up to `channels` evenly chosen channels, one after the other."""
     count = found.signal.shape[1]
     chosen = sorted({round(index) for index in torch.linspace(0, count - 1, min(channels, count)).tolist()})
-    parts = [alias_errors(*_channel(found, index)[:2], clean=_channel(found, index)[2]) for index in chosen]
-    errors = _joined(parts)
+    errors = _joined([_channel_errors(found, index) for index in chosen])
     total.channels = len(chosen)
     total.errors = errors if total.errors is None else total.errors + errors
 
 
-def _channel(found: Activation, index: int):
+def _channel_errors(found: Activation, index: int) -> AliasErrors:
     clean = None if found.clean is None else found.clean[:, index : index + 1]
-    return found.signal[:, index : index + 1], found.layer, clean
+    return alias_errors(found.signal[:, index : index + 1], found.layer, clean=clean)
 
 
 def _joined(parts: Sequence[AliasErrors]) -> AliasErrors:

@@ -18,7 +18,7 @@ from render.layer_calls import IMAGE, LayerCall, image_layer, layer_rate, move_r
 from render.measures import FixedPattern, FixedPatterns, RegisteredAverage
 from render.measuring.sticking import CONSTANT, picture_of
 from render.renderer import Renderer
-from render.request import Affine, RenderRequest
+from render.request import IDENTITY, Affine, RenderRequest
 from render.views import to_rgba8
 from render.worker import Job, Progress
 
@@ -51,8 +51,8 @@ class PatternsRun:
             if call.name in self._patterns:
                 self._patterns[call.name].add(self._on_canvas(self._layers[call.name], call.output[0]))
 
-        options = {} if self.why_still else {'transform': far_move(draw)}
-        image = run_pass(self._adapter, self._request, seed, take, **options)
+        transform = IDENTITY if self.why_still else far_move(draw)
+        image = run_pass(self._adapter, self._request, seed, take, transform=transform)
         self._patterns[IMAGE].add(image[0])
 
     def result(self, samples: int) -> FixedPatterns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -145,7 +146,7 @@ def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float) ->
     )
 
 
-def _rgb(image: Tensor):
+def _rgb(image: Tensor) -> np.ndarray:
     """[height, width, rgb] uint8 of a picture [channels, height, width]."""
     three = image[:3] if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
     return to_rgba8(three)[..., :3].contiguous().cpu().numpy()

@@ -15,7 +15,7 @@ from render.measures import Channel, Triage
 from render.measuring.activations import NoNonlinearity, activation_of
 from render.measuring.patterns import far_move
 from render.renderer import Renderer
-from render.request import RenderRequest
+from render.request import IDENTITY, RenderRequest
 from render.worker import Job, Progress
 
 CHUNK = 16
@@ -56,8 +56,8 @@ class TriageRun:
             until=name,
         )
         still = self._adapter.info.why_not('transform')
-        options = {} if still else {'transform': far_move(torch.Generator().manual_seed(seed))}
-        run_pass(self._adapter, self._request, seed, average, until=name, **options)
+        transform = IDENTITY if still else far_move(torch.Generator().manual_seed(seed))
+        run_pass(self._adapter, self._request, seed, average, transform=transform, until=name)
 
     def result(self, samples: int) -> Triage:
         """The orders so far."""

@@ -241,6 +241,16 @@ def test_layers_that_hold_nothing_have_a_sentence_instead_of_a_number(last: floa
         assert 'same everywhere' in measured(jobs_measure.walk_strip, adapter, frames=3).note
 
 
+@pytest.mark.parametrize(('weight', 'word'), [(0.0, 'same everywhere'), (math.nan, 'finite')])
+def test_a_picture_that_shows_nothing_is_not_a_perfect_one(weight: float, word: str):
+    adapter = Fourier()
+    adapter.module.picture.weight.fill_(weight)
+    score = measured(jobs_equivariance.equivariance, adapter, metric='eq-t', samples=2)
+    assert math.isnan(score.decibels)
+    assert word in score.note
+    assert jobs_equivariance.verdict(score) == score.note
+
+
 def test_a_transform_that_pushes_everything_out_of_the_band_is_said():
     renderer, request = opened(wrap(small_ladder('T')))
     tiny = (0.05, 0.0, 0.0, 0.0, 0.05, 0.0)  # twenty times smaller: all waves above half of every rate

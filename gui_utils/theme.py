@@ -37,6 +37,7 @@ FAINT = _hex('62666f')
 ACCENT = _hex('5aa2ff')
 ACCENT_DIM = _hex('2d5a94')
 ACCENT_FAINT = _hex('263c5a')
+GRAB = _hex('3c74c4')  # the value of a slider is written over it: dark enough for white digits
 GOOD = _hex('4cc38a')
 WARN = _hex('f0b84c')
 BAD = _hex('f2705e')
@@ -131,7 +132,7 @@ _SIZES: Mapping[str, float | tuple[float, float]] = MappingProxyType(
         'docking_separator_size': 3.0,
         'frame_padding': (8.0, 4.0),
         'frame_rounding': 5.0,
-        'grab_min_size': 8.0,
+        'grab_min_size': 5.0,
         'grab_rounding': 4.0,
         'hover_delay_normal': 0.45,
         'indent_spacing': 16.0,
@@ -173,7 +174,7 @@ def _apply_colours(style: imgui.Style) -> None:
         'frame_bg_active': FRAME_ACTIVE, 'title_bg': BACKGROUND, 'title_bg_active': BACKGROUND,
         'title_bg_collapsed': BACKGROUND, 'menu_bar_bg': BACKGROUND, 'scrollbar_bg': clear,
         'scrollbar_grab': FRAME_HOVERED, 'scrollbar_grab_hovered': FRAME_ACTIVE, 'scrollbar_grab_active': FAINT,
-        'check_mark': ACCENT, 'slider_grab': ACCENT, 'slider_grab_active': TEXT, 'button': FRAME,
+        'check_mark': ACCENT, 'slider_grab': GRAB, 'slider_grab_active': ACCENT, 'button': FRAME,
         'button_hovered': FRAME_HOVERED, 'button_active': FRAME_ACTIVE, 'header': ACCENT_FAINT,
         'header_hovered': FRAME_HOVERED, 'header_active': FRAME_ACTIVE, 'separator': BORDER,
         'separator_hovered': ACCENT_DIM, 'separator_active': ACCENT, 'resize_grip': clear,

@@ -64,8 +64,8 @@ def untrained(rung: str, *, size: int, channels: int, seed: int, **keywords: Any
     torch.manual_seed(seed)
     options = {**ladder_keywords(rung, size), 'channel_max': channels, 'magnitude_ema_beta': 0.0, **keywords}
     generator = Generator(32, 0, 32, size, 3, **options).requires_grad_(False)
-    for name in generator.synthesis.layer_names:  # biases of trained networks are not zero
-        bias = generator.synthesis.get_submodule(name).bias
+    for index in range(len(generator.synthesis.layer_names)):  # biases of trained networks are not zero
+        bias = layer_at(generator, index).bias
         bias.copy_(0.1 * torch.randn_like(bias))
     return generator
 

@@ -41,7 +41,9 @@ def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Repla
             continue
         if alias_free_layer(adapter.module.get_submodule(name)) is None:
             continue
-        changes[name] = _Change(cure.up_taps, cure.down_taps, cure.oversampling, clean=cure.without_noise)
+        changes[name] = _Change(
+            cure.up_taps, cure.down_taps, cure.oversampling, clean=cure.without_noise or cure.oversampling > 1
+        )
     found: dict[str, Replacement] = {name: change.apply for name, change in changes.items()}
     if any(cure.margin for cure in cures):
         found |= _with_margins(adapter, {names[cure.layer] for cure in cures if cure.margin and cure.layer in names})
@@ -100,12 +102,11 @@ class _Change:
         """The variant; it shares the tensors of `module`."""
         layer = alias_free_layer(module)
         assert layer is not None
-        variant = _twin(layer)
-        if self.clean:
-            variant.__class__ = SynthesisLayer
+        variant = plain_twin(layer) if self.clean else _twin(layer)
         record: LayerRecord = variant.record
         if self.oversampling > 1:
-            record = replace(record, rate_inside=record.rate_inside * self.oversampling, filtered=True)
+            inside = max(record.rate_in, record.rate) * self.oversampling
+            record = replace(record, rate_inside=inside, filtered=True)
         if self.sizes is not None:
             record = replace(record, size_in=self.sizes[0], size=self.sizes[1])
         variant.record = record
@@ -113,6 +114,13 @@ class _Change:
             if taps is not None:
                 variant._buffers[name] = taps.to(layer.weight.device, torch.float32)
         return variant
+
+
+def plain_twin(layer: SynthesisLayer) -> SynthesisLayer:
+    """What the layer's record, filters and weights say, whatever its class or hooks add; tensors are shared."""
+    twin = _twin(layer)
+    twin.__class__ = SynthesisLayer
+    return twin
 
 
 def _twin(module: nn.Module) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from render.diagnose_cures import alias_free_layer
 from render.diagnose_plain import measured_folding_db, measured_images_db
+from render.diagnose_replay import AGREES_DB, Replay, replay
 from render.layer_calls import LayerCall, layer_rate, move_right, run_pass
 from render.request import RenderRequest
 
@@ -40,6 +41,8 @@ class Met:
     size_in: tuple[int, int]
     deviation: float
     """Root mean square over channels of the output's deviation from each channel's mean."""
+    replay: Replay | None
+    """Of alias-free layers: whether they do what their records say."""
 
 
 def meet(adapter: Inspectable, request: RenderRequest, seed: int) -> tuple[list[Met], Tensor]:
@@ -59,14 +62,14 @@ def meet(adapter: Inspectable, request: RenderRequest, seed: int) -> tuple[list[
             )
         deviation = float((call.output.float() - call.output.float().mean(dim=(-2, -1), keepdim=True)).square().mean())
         features = call.input
-        flat, size = None, (0, 0)
+        flat, size, again = None, (0, 0), None
+        arguments, keywords = call.arguments[1:], dict(call.keywords)
         if features is not None:
             x = features.float()
             flat = x.mean(dim=(-2, -1), keepdim=True) + x.std(dim=(-2, -1), keepdim=True)
-            size = tuple(features.shape[-2:])
-        arguments, keywords = call.arguments[1:], dict(call.keywords)
-        one = Met(infos[call.name], call.module, arguments, keywords, flat, size, math.sqrt(deviation))
-        found.append(one)
+            size = (features.shape[-2], features.shape[-1])
+            again = replay(call.module, features, arguments, keywords, call.output)
+        found.append(Met(infos[call.name], call.module, arguments, keywords, flat, size, math.sqrt(deviation), again))
 
     picture = run_pass(adapter, request, seed, on_call)
     if not bool(picture.isfinite().all()):
@@ -79,6 +82,15 @@ def meet(adapter: Inspectable, request: RenderRequest, seed: int) -> tuple[list[
 def silent(met: Sequence[Met]) -> list[str]:
     """Labels of the layers that do not vary at all: nothing relative to their signal can be measured."""
     return [one.info.label for one in met if one.deviation < _SMALLEST]
+
+
+def unlike_record(met: Sequence[Met]) -> list[str]:
+    """Labels of alias-free layers that compute something else than their records and filters say, unexplained."""
+    return [
+        one.info.label
+        for one in met
+        if one.replay is not None and one.replay.error_db > AGREES_DB and one.replay.instead is None
+    ]
 
 
 def input_facts(adapter: Inspectable, request: RenderRequest, seed: int) -> InputFacts:
@@ -152,6 +164,8 @@ def _alias_free(one: Met, layer: Any, *, last: bool) -> LayerFacts:
     record = layer.record
     up, down = record.up_factor, record.down_factor
     filters = Resampling(up, down, layer.up_filter, layer.down_filter)
+    if one.replay is not None and one.replay.instead is not None:
+        filters = one.replay.instead
     pattern = max(round(record.rate / record.rate_in), 1)
     return LayerFacts(
         one.info.label,
@@ -177,7 +191,7 @@ def _stylegan2(one: Met) -> LayerFacts:
         flat = flat_response(without, one.deviation, rate, period=layer.up)
         noise = float((with_noise - without).square().mean())
         flat = replace(flat, noise_db=_db(noise, one.deviation**2))
-    taps = layer.resample_filter if layer.up > 1 else None
+    taps = cast(Tensor, layer.resample_filter) if layer.up > 1 else None
     ordinary = [Band(ORDINARY_SHARE * r / 2, (1 - ORDINARY_SHARE) * r / 2) for r in (rate_in, rate)]
     filters = Resampling(layer.up, 1, taps, None)
     return LayerFacts(one.info.label, rate_in, rate, flat, filters, band_in=ordinary[0], band=ordinary[1])

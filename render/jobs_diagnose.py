@@ -66,7 +66,7 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
         tuple(findings),
         tuple(health),
         numbers,
-        _notes(adapter, seen.still, seen.varies),
+        _notes(seen, {label for one in findings for label in one.layers}),
         time.perf_counter() - started,
     )
 
@@ -83,10 +83,12 @@ class _Seen:
     """Labels of layers that do not vary."""
     varies: bool
     """Whether the picture does."""
+    unlike: list[str]
+    """Labels of layers that compute something else than they say."""
 
 
 def _looked_at(adapter: Inspectable, request: RenderRequest, seed: int) -> Generator[Progress, None, _Seen]:
-    from render.diagnose_probe import constants, input_facts, layer_facts, meet, silent
+    from render.diagnose_probe import constants, input_facts, layer_facts, meet, silent, unlike_record
 
     yield Progress(0.0, 'one picture, layer by layer')
     met, picture = meet(adapter, request, seed)
@@ -96,7 +98,8 @@ def _looked_at(adapter: Inspectable, request: RenderRequest, seed: int) -> Gener
     for number, facts in enumerate(layer_facts(adapter, met)):
         layers.append(facts)
         yield Progress(_CAPTURE + (_LAYERS - _CAPTURE) * (number + 1) / len(met), f'layer {facts.label}')
-    return _Seen(adapter, met, layers, first, silent(met), float(picture.std()) > _SMALLEST_DEVIATION)
+    varies = float(picture.std()) > _SMALLEST_DEVIATION
+    return _Seen(adapter, met, layers, first, silent(met), varies, unlike_record(met))
 
 
 def _reported(steps: Iterator[Any], fraction: float, text: str) -> Generator[Progress, None, Any]:
@@ -109,8 +112,14 @@ def _reported(steps: Iterator[Any], fraction: float, text: str) -> Generator[Pro
         yield Progress(fraction, text)
 
 
-def _notes(adapter: Inspectable, still: Sequence[str], varies: bool) -> tuple[str, ...]:
-    notes = []
+def _notes(seen: _Seen, named: set[str]) -> tuple[str, ...]:
+    """`named`: layers in findings, which explain themselves."""
+    adapter, still, varies, notes = seen.adapter, seen.still, seen.varies, []
+    notes += [
+        f'{label} computes something else than its record and filters say; what was concluded of its filters may be wrong.'
+        for label in seen.unlike
+        if label not in named
+    ]
     why_not = adapter.info.why_not('transform')
     if why_not is not None:
         notes.append(

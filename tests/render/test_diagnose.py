@@ -3,6 +3,7 @@
 import json
 import random
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ from torch import nn
 
 from benchmarks.planted import Plan, Planted, build
 from networks.adapters.wrap import wrap
+from networks.stylegan3 import SynthesisLayer
+from ops.bias_act import bias_act
+from ops.modulated_conv2d import modulated_conv2d
 from render.diagnosis import Diagnosis, to_json, to_text
 from render.jobs import run_to_end
 from render.jobs_diagnose import diagnose
@@ -80,6 +84,31 @@ def test_noise_that_a_hook_adds_is_found_too():
     layer.register_forward_hook(lambda module, inputs, output: output + pattern)
     found = examine(generator).findings
     assert [(one.cause, one.layer) for one in found] == [('noise', layer.record.name)]
+
+
+class BareLayer(SynthesisLayer):
+    """Says that it oversamples, and does not."""
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor, **options: Any) -> torch.Tensor:
+        x = modulated_conv2d(x, self.weight, self.affine(w), padding=1, input_gain=self.magnitude_ema.rsqrt())
+        return bias_act(x, self.bias, act='lrelu', gain=2**0.5)
+
+
+def test_a_layer_that_skips_its_filters_is_caught_by_what_it_computes():
+    generator = small('T', None).generator
+    layer = generator.synthesis.get_submodule(generator.synthesis.layer_names[1])
+    layer.__class__ = BareLayer
+    finding = examine(generator).findings[0]
+    assert (finding.cause, finding.layer) == ('nonlinearity', layer.record.name)
+    assert finding.effects[0].after > finding.effects[0].before
+
+
+def test_a_layer_that_computes_something_else_is_mentioned():
+    generator = small('T', None).generator
+    layer = generator.synthesis.get_submodule(generator.synthesis.layer_names[1])
+    layer.register_forward_hook(lambda module, inputs, output: output.abs())
+    found = examine(generator)
+    assert any(layer.record.name in note and 'something else' in note for note in found.notes)
 
 
 def test_a_margin_of_zero_is_a_border_in_every_layer():

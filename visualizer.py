@@ -124,15 +124,26 @@ def window(options: Any) -> int:
 
 
 def render_demo(options: Any, reason: str) -> int:
-    """Instead of a window: the demo as a picture and a clip."""
+    """Instead of a window on a screen: a picture of that window, or of the demo where nothing can draw one; and a clip."""
     from render.commands_render import render
     from render.options import RenderOptions
+    from viz.app import run_window
 
+    folder, path = options.fallback_folder, options.path or 'demo:'
     print(reason, file=sys.stderr)
-    print(f'Rendering the demo into {options.fallback_folder} instead.', file=sys.stderr)
-    for name in ('demo.png', 'demo.mp4'):
-        render(RenderOptions(options.path or 'demo:', options.fallback_folder / name, device=options.device))
-    return 0
+    print(f'Rendering the demo into {folder} instead.', file=sys.stderr)
+    picture = folder / 'demo.png'
+    size = (1280, 800)
+    if run_window(path, headless=True, screenshot=picture, size=size, device=options.device, on_no_display=no_window):
+        render(RenderOptions(path, picture, device=options.device))
+    else:
+        print(picture)
+    return render(RenderOptions(path, folder / 'demo.mp4', device=options.device))
+
+
+def no_window(reason: str) -> int:
+    """What to do where not even a window without a display can be drawn: go on without."""
+    return FAILED
 
 
 def doctor(options: Any) -> int:

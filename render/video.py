@@ -13,6 +13,8 @@ from networks.bad_file import BadFile, shown
 
 MAX_TEXT_BYTES = 100_000
 """Of what a clip carries: it travels on a command line."""
+LEAST_PIXELS = 256
+"""Of the shorter side of a clip: smaller pictures are repeated by a whole factor, so that players show their pixels."""
 _CRF = 16
 """Constant quality of H.264: smaller is better, 16 is hard to tell from the original."""
 
@@ -41,8 +43,8 @@ class ClipWriter:
             self._temporary.unlink()
 
     def add(self, image: np.ndarray) -> None:
-        """One more frame, [height, width, 3 or 4] uint8; alpha is blended with black."""
-        frame = _even(_opaque(image))
+        """One more frame, [height, width, 3 or 4] uint8; alpha is blended with black, small pictures are enlarged."""
+        frame = _even(_enlarged(_opaque(image)))
         size = (frame.shape[1], frame.shape[0])
         sink = self._sink or self._start(size)
         if size != self._size:
@@ -103,6 +105,12 @@ def _opaque(image: np.ndarray) -> np.ndarray:
     if image.shape[-1] == 3:
         return image
     return np.where(image[..., 3:] > 0, image[..., :3], np.uint8(0))
+
+
+def _enlarged(image: np.ndarray) -> np.ndarray:
+    """The picture with every pixel repeated so often that its shorter side has `LEAST_PIXELS` or more."""
+    factor = -(-LEAST_PIXELS // min(image.shape[:2]))
+    return image if factor <= 1 else image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _even(image: np.ndarray) -> np.ndarray:

@@ -73,11 +73,18 @@ def test_a_clip_carries_its_session(tmp_path: Path):
     path = tmp_path / 'x.mp4'
     with ClipWriter(path, 30, shared_text(SESSION)) as writer:
         for _ in range(3):
-            writer.add(pixels(33, 35))
+            writer.add(pixels(257, 301))
         writer.finish()
     assert load_carried_session(path) == (SHARED, ())
-    assert frames_and_size(path) == (3, 36, 34)  # H.264 needs even sizes
+    assert frames_and_size(path) == (3, 302, 258)  # H.264 needs even sizes
     assert [one.name for one in tmp_path.iterdir()] == ['x.mp4']
+
+
+def test_a_small_picture_is_enlarged_by_a_whole_factor(tmp_path: Path):
+    with ClipWriter(tmp_path / 'x.mp4', 30) as writer:
+        writer.add(pixels(64, 80))
+        writer.finish()
+    assert frames_and_size(tmp_path / 'x.mp4') == (1, 320, 256)
 
 
 def test_a_clip_that_is_not_finished_leaves_nothing(tmp_path: Path):

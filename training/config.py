@@ -101,10 +101,10 @@ class Preset:
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         'demo': Preset(
-            'the bundled demo: StyleGAN3-T for 64 px ground textures, small enough to learn on a CPU in an hour or two',
+            'the bundled demo: StyleGAN3-T for 64 px ground textures, small enough to learn on a CPU',
             TrainConfig(
                 preset='demo',
-                kimg=60.0,
+                kimg=9.576,
                 batch=8,
                 generator=AliasFreeConfig(
                     channel_base=1024,

@@ -7,12 +7,12 @@ import torch
 
 from networks.build import build_checked
 from networks.checkpoint import load_checkpoint
-from networks.sources import newest_snapshot
+from networks.sources import newest_snapshot, resolve
 from training.config import PRESETS, TrainConfig
 from training.errors import TrainingError
 from training.loop import train
 from training.run_folder import RunFolder
-from training.state import new_state
+from training.state import generator_keywords, new_state
 
 
 def quietly(config: TrainConfig, *, steps: int | None = None) -> Path:
@@ -131,3 +131,12 @@ def test_the_demo_preset_makes_a_file_that_fits_the_repository():
     config = PRESETS['demo'].config
     state = new_state(config, side=64, class_count=10, device=torch.device('cpu'))
     assert sum(tensor.numel() * tensor.element_size() for tensor in state.average.state_dict().values()) <= 8e6
+
+
+def test_the_bundled_demo_is_what_the_preset_describes():
+    preset = PRESETS['demo'].config
+    checkpoint = load_checkpoint(resolve('demo:ground-64'))
+    expected = generator_keywords(preset, side=64, class_count=10)
+    assert {name: checkpoint.config[name] for name in expected} == expected
+    assert checkpoint.notes == ()
+    assert (resolve('demo:ground-64').parent / 'README.md').read_text(encoding='utf-8').count('Wildfire Games')

@@ -6,6 +6,7 @@ evaluation mode, so both passes see the same network.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +21,8 @@ SINC_REACH = 10
 """Half the length of the interpolation filter, the layers' margin in the paper's networks."""
 REACHES = (SINC_REACH, 6, 4)
 """For layers whose margin is small."""
+ROUNDING = 1e-12
+"""A layer whose variance is less than this part of its mean square is constant but for rounding."""
 WHOLE = 1e-6
 """Shifts this near to whole samples need no interpolation."""
 
@@ -88,17 +91,25 @@ class FeatureError:
         return ''
 
 
+def feature_errors(reference: Moved, test: Tensor, masks: Sequence[Tensor]) -> tuple[FeatureError, ...]:
+    """Difference of `test` [batch, channels, height, width] from `reference` where its mask and each of `masks` are 1."""
+    places = reference.mask.numel()
+    valid = torch.stack([(reference.mask * mask).double().reshape(places) for mask in masks])  # [masks, places]
+    counts = valid.sum(dim=1)
+    expected = reference.image.double().reshape(-1, places)
+    centred = expected - expected.mean(dim=1, keepdim=True)  # so that the means below are small against what varies
+    differences = (reference.image - test).reshape(-1, places).double().square().sum(dim=0)
+    squared, squares = valid @ differences, valid @ centred.square().sum(dim=0)
+    power = squares - (centred @ valid.T).square().sum(dim=0) / counts.clamp(min=1)
+    rounding = ROUNDING * (valid @ expected.square().sum(dim=0))
+    power = torch.where(power < rounding, 0.0, power)
+    numbers = zip(squared.tolist(), power.tolist(), counts.tolist(), strict=True)
+    return tuple(FeatureError(a, b, n * len(expected)) if n else FeatureError() for a, b, n in numbers)
+
+
 def feature_error(reference: Moved, test: Tensor, mask: Tensor) -> FeatureError:
-    """Difference of `test` [batch, channels, height, width] from `reference` where both masks are 1."""
-    valid = (reference.mask * mask).to(torch.float64)
-    count = float(valid.sum())
-    if count == 0:
-        return FeatureError()
-    expected, found = reference.image.double(), test.double()
-    mean = (expected * valid).sum(dim=(-2, -1), keepdim=True) / count
-    power = float(((expected - mean).square() * valid).sum())
-    squared = float(((expected - found).square() * valid).sum())
-    return FeatureError(squared, power, count * expected.shape[0] * expected.shape[1])
+    """`feature_errors` for one mask [height, width]."""
+    return feature_errors(reference, test, [mask])[0]
 
 
 def moved_features(features: Tensor, grid: Grid, x: float, y: float, *, reach: int = SINC_REACH) -> Moved:

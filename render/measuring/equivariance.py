@@ -16,7 +16,7 @@ from analysis.layer_equivariance import (
     created_error,
     dyadic_shifts,
     feature_error,
-    layer_error,
+    feature_errors,
     moved_features,
     shift_limit,
 )
@@ -52,7 +52,7 @@ class _Cell:
     created: FeatureError = field(default_factory=FeatureError)
     edge: FeatureError = field(default_factory=FeatureError)
     centre: FeatureError = field(default_factory=FeatureError)
-    limit: float = math.inf
+    limit: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +120,22 @@ class LadderRun:
         moved = moved_features(base.input.float(), inner, shift, 0.0, reach=shifted.reach)
         ideal = call.again(moved.image).float()
         cell.created += created_error(base.output, ideal, shifted)
-        cell.limit = min(cell.limit, shift_limit(base.output, shifted))
+        if math.isnan(
+            cell.limit
+        ):  # of the first latent: it depends on the band of the layer more than on what it holds
+            cell.limit = shift_limit(base.output, shifted)
         if not self._why_still:
             reference = Moved(ideal, shifted.known().to(output))
             cell.inherited += feature_error(reference, output, reference.mask)
 
     def _total(self, layer: LayerInfo, grid: Grid, output: Tensor, shift: float) -> None:
         cell, base = self._cells[layer.name, shift], self._base[layer.name].output
-        cell.total += layer_error(base, output, grid, shift, 0.0)
         reference = moved_features(base, grid, shift, 0.0)
-        edge = grid.edge_mask().to(output.device)
-        cell.edge += feature_error(reference, output, edge)
-        cell.centre += feature_error(reference, output, grid.canvas_mask().to(output.device) - edge)
+        canvas, edge = (mask.to(output.device) for mask in (grid.canvas_mask(), grid.edge_mask()))
+        total, outer, inner = feature_errors(reference, output, (canvas, edge, canvas - edge))
+        cell.total += total
+        cell.edge += outer
+        cell.centre += inner
 
     def _row(self, layer: LayerInfo) -> LadderRow:
         cells = [self._cells[layer.name, shift] for shift in self._shifts]

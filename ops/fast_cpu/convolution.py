@@ -9,12 +9,13 @@ from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ops.fast_cpu import library
-from ops.fast_cpu.shapes import ProductShape, WinogradShape
+from ops.fast_cpu.shapes import ModulationShape, ProductShape, WinogradShape
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run, workspace
 from ops.fast_cpu.winograd_points import transform_weights
 from ops.filtered_lrelu import LreluSpec
 
 _EPSILON = 1e-8
+_ONE = torch.tensor(1.0)
 _RESULT = 4
 """Side of the tile that Winograd's algorithm computes at once."""
 _TILES = 24
@@ -77,12 +78,24 @@ def modulate(
     With styles s and s² their mean square, the reference scales by s / |s| and demodulates by 1 / sqrt(sum w² s² / |s|² + e).
     |s| cancels but beside e.
     """
-    scale = None
-    if demodulate:
+    channels_in, channels_out = prepared.power.shape
+    if not demodulate:
+        return (styles if input_gain is None else styles * input_gain).contiguous(), None
+    shape = ModulationShape(8 if min(channels_in, channels_out) >= 8 else 4)
+    kernel = library.get(shape) if min(channels_in, channels_out) >= shape.lanes else None
+    gain = _ONE if input_gain is None else input_gain
+    if kernel is None or gain.ndim > 2 or gain.dtype != torch.float32:
         squares = styles.square()
         scale = torch.addmm(squares.mean(), squares, prepared.power, beta=_EPSILON).rsqrt_()
-    factors = styles if input_gain is None else styles * input_gain
-    return factors.contiguous(), scale
+        return (styles * gain).contiguous(), scale
+    styles = styles.contiguous()
+    samples = styles.shape[0]
+    factors, scale = torch.empty(samples, channels_in), torch.empty(samples, channels_out)
+    strides = gain.expand(samples, channels_in).stride()
+    fields = [styles.data_ptr(), gain.data_ptr(), prepared.power.data_ptr(), factors.data_ptr(), scale.data_ptr()]
+    fields += [*strides, channels_in, channels_out, styles.numel(), float_bits(1 / styles.numel())]
+    run(kernel, samples, 0, fields)
+    return factors, scale
 
 
 def convolve(

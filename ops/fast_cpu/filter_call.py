@@ -119,9 +119,10 @@ def _build(
     tables = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
     starts = np.cumsum([0] + [part.size for part in parts])[:4] * 4 + tables.data_ptr()
     clamp = NO_LIMIT if steps.clamp is None else steps.clamp
+    harmless = 0.999 * clamp / (np.abs(parts[0]).sum(1).max() * np.abs(parts[1]).sum(1).max())
     tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
     tail += (first_y, shift_y, first_x, shift_x, *(int(start) for start in starts))
-    tail += (float_bits(steps.slope), float_bits(clamp), columns)
+    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(min(harmless, NO_LIMIT)), columns)
     jobs, scratch = blocks * strips * segments, columns * shape.scratch_rows
     return FilterPlan(
         shape,

@@ -31,9 +31,10 @@ class FilterShape:
         'channels', 'height', 'width', 'new_height', 'new_width',
         'blocks', 'strips', 'strip', 'segments', 'segment',
         'first_y', 'shift_y', 'first_x', 'shift_x',
-        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'columns',
+        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'harmless', 'columns',
     )  # fmt: skip
-    """Addresses, strides in floats, sizes. `columns`: floats of a row of the grid in scratch memory."""
+    """Addresses, strides in floats, sizes. `columns`: floats of a row of the grid in scratch memory. `harmless`: inputs below this magnitude
+    cannot reach the clamp."""
 
     @property
     def name(self) -> str:
@@ -125,7 +126,28 @@ class ProductShape:
         return self.lanes * self.vectors
 
 
-Shape = FilterShape | WinogradShape | ProductShape
+@dataclass(frozen=True, slots=True)
+class ModulationShape:
+    """A kernel for the factors that modulation and demodulation amount to."""
+
+    lanes: int
+    """Channels in a vector; there must be as many of either kind, or more."""
+
+    writer: ClassVar[str] = 'modulation'
+    fields: ClassVar[tuple[str, ...]] = (
+        'styles', 'gain', 'power', 'factors', 'scale', 'gain_sample', 'gain_channel',
+        'channels_in', 'channels_out', 'numbers', 'one_over_numbers',
+    )  # fmt: skip
+    """`styles`, `factors`: [samples, channels in]. `scale`: [samples, channels out]. `power`: [channels in, channels out].
+    `numbers`: of styles, all samples."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'modulation_v{self.lanes}'
+
+
+Shape = FilterShape | WinogradShape | ProductShape | ModulationShape
 
 
 def power_of_two(number: int) -> int:

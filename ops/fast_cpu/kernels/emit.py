@@ -92,6 +92,15 @@ class Vec:
         """self * factor + addend, rounded once."""
         return Vec(self.kernel, self.kernel.call('llvm.fma', self.value, factor.value, addend.value))
 
+    def reciprocal_root(self) -> 'Vec':
+        """1 / sqrt of each lane."""
+        root = self.kernel.call('llvm.sqrt', self.value)
+        return Vec(self.kernel, self.kernel.builder.fdiv(self.kernel.constant(1.0).value, root))
+
+    def magnitude(self) -> 'Vec':
+        """Absolute values."""
+        return Vec(self.kernel, self.kernel.call('llvm.fabs', self.value))
+
     def maximum(self, other: 'Vec') -> 'Vec':
         """Lane by lane; what is not a number in `self` stays so."""
         return self._pick('>', other)
@@ -126,11 +135,12 @@ class Array:
         """Write a vector to consecutive numbers."""
         self.kernel.builder.store(value.value, self.at(offset).pointer, align=4)
 
-    def gather(self, stride: Int) -> Vec:
-        """A vector of numbers that lie `stride` apart."""
+    def gather(self, stride: Int, first: Int | int = 0) -> Vec:
+        """A vector of the numbers `first`, `first` + 1, … of those that lie `stride` apart."""
         builder, value = self.kernel.builder, ir.Constant(self.kernel.vector, ir.Undefined)
         for lane in range(self.kernel.lanes):
-            scalar = builder.load(self.at(stride * lane).pointer, typ=_FLOAT, align=4)
+            place = self.at(stride * (self.kernel.integer(first) + lane))
+            scalar = builder.load(place.pointer, typ=_FLOAT, align=4)
             value = builder.insert_element(value, scalar, ir.Constant(_I32, lane))
         return Vec(self.kernel, value)
 
@@ -277,6 +287,12 @@ class Kernel:
     def any_of(self, one: Any, other: Any) -> Any:
         """Whether one of the conditions holds."""
         return self.builder.or_(one, other)
+
+    def all_below(self, one: Vec, other: Vec) -> Any:
+        """Whether every lane of `one` is smaller than that of `other`."""
+        smaller = self.builder.fcmp_ordered('<', one.value, other.value)
+        bits = self.builder.bitcast(smaller, ir.IntType(self.lanes))
+        return self.builder.icmp_unsigned('==', bits, ir.Constant(bits.type, 2**self.lanes - 1))
 
     def either(self, condition: Any) -> Any:
         """Two context managers: `with kernel.either(c) as (yes, no): with yes: …; with no: …`."""

@@ -13,6 +13,8 @@ from typing import Any
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
 from ops.fast_cpu.shapes import FilterShape
 
+CHAIN = 8
+"""Products that are summed one after the other."""
 OUTPUTS_AT_ONCE = 4
 """Results along x that are computed together, sharing what they load."""
 
@@ -26,12 +28,14 @@ class _Writer:
     def __init__(self, shape: FilterShape):
         self.shape = shape
         self.kernel = Kernel(shape.name, shape.lanes, FilterShape.fields)
-        self.number = {name: self.kernel.field(name) for name in FilterShape.fields if name not in ('slope', 'clamp')}
+        self.number = {
+            name: self.kernel.field(name) for name in FilterShape.fields if name not in ('slope', 'clamp', 'harmless')
+        }
 
     def text(self) -> str:
         kernel, shape = self.kernel, self.shape
         self.slope, self.clamp = kernel.number('slope'), kernel.number('clamp')
-        self.floor = kernel.constant(0.0) - self.clamp
+        self.floor, self.harmless = kernel.constant(0.0) - self.clamp, kernel.number('harmless')
         self.up_x = _table(kernel.array('taps_up_x'), shape.up, shape.reach)
         self.up_y = _table(kernel.array('taps_up_y'), shape.up, shape.reach)
         self.down_x = _table(kernel.array('taps_down_x'), shape.rank, shape.taps)
@@ -71,6 +75,7 @@ class _Writer:
         first = (number['shift_y'] + top * shape.down) // shape.up
         last = (number['shift_y'] + (bottom - 1) * shape.down + shape.taps + shape.up - 1) // shape.up
         next_input, next_output = kernel.slot(first), kernel.slot(top)
+        self.peak = kernel.slot(kernel.constant(0.0))  # largest magnitudes so far: mostly too small to reach the clamp
         with kernel.loop(last, start=first) as group:
             with kernel.repeat_while(lambda: next_input.get() < group + shape.reach):
                 here = next_input.get()
@@ -127,7 +132,9 @@ class _Writer:
                 self._keep(source.at(column).gather(number['input_channel']), column)
 
     def _keep(self, pixel: Vec, column: Int) -> None:
-        self.row.store(pixel.fma(self.scale, self.bias), column * self.shape.lanes)
+        value = pixel.fma(self.scale, self.bias)
+        self.peak.set(self.peak.get().maximum(value.magnitude()))
+        self.row.store(value, column * self.shape.lanes)
 
     def _zeros(self, row: Array, start: Int, stop: Int) -> None:
         with self.kernel.loop(stop, start=start) as column:
@@ -135,24 +142,33 @@ class _Writer:
 
     def _grid_rows(self, group: Int) -> None:
         """`up` rows of the grid: upsampled along y, activated, and, if the filter is separable, filtered down along x."""
-        kernel, shape, number = self.kernel, self.shape, self.number
-        lanes, columns = shape.lanes, number['columns']
+        kernel, shape, columns = self.kernel, self.shape, self.number['columns']
         ring = shape.input_ring - 1
         sources = [self.input_ring.at(((group + k) & ring) * columns) for k in range(shape.reach)]
         if shape.rank == 1:
             rows = [self.rest.at(columns * phase) for phase in range(shape.up)]
         else:
             rows = [self._grid_row(group * shape.up + phase) for phase in range(shape.up)]
-        with kernel.loop(self.groups * shape.up) as column:
-            samples = [source.load(column * lanes) for source in sources]
-            for phase in range(shape.up):
-                value = _dot(samples, self.up_y[phase])
-                value = value.maximum(value * self.slope)
-                value = value.minimum(self.clamp).maximum(self.floor)
-                rows[phase].store(value, column * lanes)
+        with kernel.either(kernel.all_below(self.peak.get(), self.harmless)) as (small, large):
+            with small:
+                self._activated_rows(sources, rows, clamped=False)
+            with large:
+                self._activated_rows(sources, rows, clamped=True)
         if shape.rank == 1:
             for phase in range(shape.up):
                 self._down_along_x([rows[phase]], self._grid_row(group * shape.up + phase))
+
+    def _activated_rows(self, sources: list[Array], rows: list[Array], *, clamped: bool) -> None:
+        """The rows of the grid that depend on the rows `sources`."""
+        kernel, shape = self.kernel, self.shape
+        with kernel.loop(self.groups * shape.up) as column:
+            samples = [source.load(column * shape.lanes) for source in sources]
+            for phase in range(shape.up):
+                value = _dot(samples, self.up_y[phase])
+                value = value.maximum(value * self.slope)
+                if clamped:
+                    value = value.minimum(self.clamp).maximum(self.floor)
+                rows[phase].store(value, column * shape.lanes)
 
     def _grid_row(self, index: Int) -> Array:
         """Where row `index` of the grid is kept until it is filtered along y."""
@@ -232,13 +248,17 @@ def _table(numbers: Array, rows: int, columns: int) -> list[list[Vec]]:
 
 
 def _dot(values: list[Vec], factors: list[Vec]) -> Vec:
-    """Sum of products, in two sums, which do not wait for each other."""
-    sums: list[Vec | None] = [None, None]
+    """Sum of products; long ones in two sums, which do not wait for each other."""
+    chains = 1 if len(values) <= CHAIN else 2
+    sums: list[Vec | None] = [None] * chains
     for index, (value, factor) in enumerate(zip(values, factors, strict=True)):
-        sums[index % 2] = _add(sums[index % 2], value, factor)
-    even, odd = sums
-    assert even is not None
-    return even if odd is None else even + odd
+        sums[index % chains] = _add(sums[index % chains], value, factor)
+    first, *others = sums
+    assert first is not None
+    for other in others:
+        assert other is not None
+        first = first + other
+    return first
 
 
 def _add(total: Vec | None, value: Vec, factor: Vec) -> Vec:

@@ -18,7 +18,6 @@ from networks.bad_file import BadFile, shown
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp')
 MAX_BYTES = 64 << 20
 """Of one picture's file."""
-MAX_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,12 +186,17 @@ class CommonPattern:
         return [common_share(a, b, self.count) for a, b in zip(coherent, single, strict=True)]
 
     def map(self) -> Tensor:
-        """[height, width] amplitude of the average, root mean square over channels, relative to the layer's deviation."""
+        """[height, width] amplitude of what is common, root mean square over channels, relative to the layer's deviation.
+
+        Like the shares without what chance leaves: 0 where nothing is tied to the place. NaN for a layer that does not vary.
+        """
         if self.total is None or self.energy is None:
             return torch.zeros(0, 0)
-        deviation = (self.energy / self.count).mean().sqrt()
-        amplitude = (self.total / self.count).square().mean(dim=0).sqrt()
-        return (amplitude / deviation).float() if deviation > 0 else torch.full_like(amplitude, math.nan).float()
+        coherent = (self.total / self.count).square().mean(dim=0)
+        single = (self.energy / self.count).mean(dim=0)
+        common = (self.count * coherent - single).clamp(min=0) / max(self.count - 1, 1)
+        variance = single.mean()
+        return (common / variance).sqrt().float() if variance > 0 else torch.full_like(common, math.nan).float()
 
 
 def local_amplitude(detail: Sequence[Tensor] | Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from render.jobs_equivariance import GOOD_DB, equivariance, layer_ladder, lie_la
 from render.jobs_measure import alias_budgets, fixed_patterns, neighbourhood, registered_average, walk_strip, waterfall
 from render.measures import EquivarianceScore, Ladder, Metric, to_json
 from render.options import Measurement
-from render.plot_png import Curve, Mark, heat_map, line_plot, map_sheet
+from render.plot_png import Curve, Mark, enlarged, heat_map, line_plot, map_sheet
 from render.renderer import Renderer
 from render.request import RenderRequest
 from render.result import Spectrum
@@ -161,7 +161,7 @@ def _real_picture(real: Any, generated: Any) -> np.ndarray:
     return line_plot(
         curves,
         title=f'Whitened by the real pictures: mean {real.mean:.1f}, deviation {real.std:.1f} of 0 to 255',
-        x_label='cycles per image width (45°: times √2)',
+        x_label='cycles per image width (45°: times 1.41)',
         y_label='dB',
     )
 
@@ -198,15 +198,16 @@ def sticking_report(task: Task) -> Report:
         [('layer', 'all', 'edge', ''), *((x.label, share(x.share), share(x.edge_share), x.note) for x in patterns.rows)]
     )
     pictures = {
-        'strip.png': strip.image,
-        'average.png': around.average,
+        'strip.png': enlarged(strip.image),
+        'average.png': enlarged(around.average),
         'fixed_patterns.png': map_sheet(
-            [(f'{row.label} {share(row.share)}', row.map) for row in patterns.rows], title='Tied to the place'
+            [(f'{row.label} {share(row.share)}', row.map) for row in patterns.rows],
+            title='Tied to the place (bright: as strong as all the layer varies)',
         ),
         'decay.png': _decay_picture(around),
     }
     if registered is not None:
-        pictures['registered.png'] = registered.average
+        pictures['registered.png'] = enlarged(registered.average)
     return Report(numbers, tuple(lines), pictures)
 
 

@@ -207,7 +207,7 @@ class FixedPattern:
     layer: str
     label: str
     map: np.ndarray = field(compare=False)
-    """[height, width] float32: root mean square over channels of what is not flat, relative to the layer's deviation."""
+    """[height, width] float32: amplitude of what is tied to the place, relative to the layer's deviation; 0 = nothing."""
     share: float
     """Of the layer's variance, how much is tied to the place: 0 = flat, 1 = the same in every picture."""
     edge_share: float = math.nan

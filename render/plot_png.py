@@ -87,7 +87,7 @@ def heat_map(
 
 
 def map_sheet(maps: Sequence[tuple[str, np.ndarray]], *, title: str, cell: int = 160) -> np.ndarray:
-    """The picture of some maps [height, width], each over its own largest value, with names under them."""
+    """The picture of some maps [height, width] of values from 0 to 1, with names under them."""
     columns = max(min(len(maps), 5), 1)
     rows = -(-len(maps) // columns)
     image = Image.new('RGB', (columns * (cell + 12) + 12, 44 + rows * (cell + 34)), BACKGROUND)
@@ -98,11 +98,17 @@ def map_sheet(maps: Sequence[tuple[str, np.ndarray]], *, title: str, cell: int =
         left, top = 12 + number % columns * (cell + 12), 40 + number // columns * (cell + 34)
         known = np.nan_to_num(values)
         if known.size:
-            levels = (np.clip(known / max(float(known.max()), 1e-9), 0, 1) * 255).astype(np.uint8)
+            levels = (np.clip(known, 0, 1) * 255).astype(np.uint8)
             tile = Image.fromarray(table[levels]).resize((cell, cell), Image.Resampling.NEAREST)
             image.paste(tile, (left, top))
         draw.text((left, top + cell + 4), name[:26], fill=INK, font=_font())
     return np.asarray(image)
+
+
+def enlarged(image: np.ndarray, *, least: int = 384) -> np.ndarray:
+    """A small picture [height, width, rgb] with every pixel repeated, until its longer side has about `least` pixels."""
+    times = max(least // max(image.shape[:2]), 1)
+    return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
 class _Frame:

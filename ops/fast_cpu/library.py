@@ -1,7 +1,8 @@
-"""Compiled kernels, made on a background thread while the program goes on with plain torch.
+"""Compiled kernels, made on a background thread. What is asked for is a shape: the frozen value that decides the code.
 
-`get` returns a kernel or None at once; a missing one is compiled, or read from the disk. What is asked for is a shape: the
-frozen value that decides the code. Only the background thread imports the compiler.
+By default a call waits for a missing kernel (a tenth of a second, once per machine), so that equal calls give equal bits. A window
+that wants its first picture sooner takes the policy 'background': it gets its pictures from plain torch until the kernels are
+there. Only the background thread imports the compiler.
 """
 
 import importlib
@@ -20,8 +21,8 @@ from ops.fast_cpu import object_cache
 from ops.fast_cpu.shapes import Shape
 from ops.fast_cpu.threads import use_driver
 
-Policy = Literal['background', 'wait', 'off']
-"""What a call does that needs a kernel which is not there: go on without it, wait for it, or never use kernels."""
+Policy = Literal['wait', 'background', 'off']
+"""What a call does that needs a kernel which is not there: wait for it, go on without it, or never use kernels."""
 
 POLICY_VARIABLE = 'ALIASSCOPE_KERNELS'
 _MAX_FAILURES = 64
@@ -83,12 +84,12 @@ def has_wide_vectors() -> bool:
 
 
 def policy() -> Policy:
-    """What to do about missing kernels; by default go on without, or what the environment says."""
+    """What to do about missing kernels: what the environment says, or wait for them."""
     if _library.policy is None:
-        named = os.environ.get(POLICY_VARIABLE, 'background')
+        named = os.environ.get(POLICY_VARIABLE, 'wait')
         if named not in ('background', 'wait', 'off'):
-            _log.warning('%s is %r; use background, wait or off. Going on with background.', POLICY_VARIABLE, named)
-            named = 'background'
+            _log.warning('%s is %r; use wait, background or off. Going on with wait.', POLICY_VARIABLE, named)
+            named = 'wait'
         _library.policy = named
     return _library.policy
 

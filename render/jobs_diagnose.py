@@ -16,6 +16,7 @@ from render.worker import Job, Progress
 if TYPE_CHECKING:
     from analysis.diagnosis_facts import InputFacts, LayerFacts, Suspicion
     from networks.adapters.base import Inspectable
+    from render.diagnose_pictures import Pictures
     from render.diagnose_probe import Met
     from render.renderer import Renderer
 
@@ -49,14 +50,7 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     rotate = any(one.pointwise and one.nonlinear for one in layers)
     pictures = Pictures(adapter, request, samples, first_seed, rotate=rotate)
     before = (yield from _reported(pictures.measure(()), _JUDGED, 'moved pictures')) if seen.varies else {}
-    findings = []
-    for group in _grouped(suspicions):
-        done = _JUDGED + (1 - _JUDGED) * len(findings) / len(_grouped(suspicions))
-        text = f'cure: {WORDS[group[0].cause].title.lower()}'
-        cured = pictures.measure([one.cure for one in group]) if before else iter(())
-        after = yield from _reported(cured, done, text)
-        findings.append(_finding(group, seen, health, before, after or {}))
-        yield Progress(done, text)
+    findings = yield from _cured(_grouped(suspicions), seen, health, pictures, before)
     state, verdict = _verdict(findings, layers, seen.still)
     numbers = (*_input_numbers(seen.first), *(Evidence(name, value) for name, value in before.items()))
     return Diagnosis(
@@ -100,6 +94,26 @@ def _looked_at(adapter: Inspectable, request: RenderRequest, seed: int) -> Gener
         yield Progress(_CAPTURE + (_LAYERS - _CAPTURE) * (number + 1) / len(met), f'layer {facts.label}')
     varies = float(picture.std()) > _SMALLEST_DEVIATION
     return _Seen(adapter, met, layers, first, silent(met), varies, unlike_record(met))
+
+
+def _cured(
+    groups: list[list[Suspicion]],
+    seen: _Seen,
+    health: list[LayerHealth],
+    pictures: Pictures,
+    before: dict[str, float],
+) -> Generator[Progress, None, list[Finding]]:
+    """The findings, each with what its cure changes."""
+    findings = []
+    for group in groups:
+        done = _JUDGED + (1 - _JUDGED) * len(findings) / len(groups)
+        text = f'cure: {WORDS[group[0].cause].title.lower()}'
+        after = {}
+        if before:
+            after = yield from _reported(pictures.measure([one.cure for one in group]), done, text)
+        findings.append(_finding(group, seen, health, before, after))
+        yield Progress(done, text)
+    return findings
 
 
 def _reported(steps: Iterator[Any], fraction: float, text: str) -> Generator[Progress, None, Any]:

@@ -291,8 +291,9 @@ class Kernel:
     def all_below(self, one: Vec, other: Vec) -> Any:
         """Whether every lane of `one` is smaller than that of `other`."""
         smaller = self.builder.fcmp_ordered('<', one.value, other.value)
-        bits = self.builder.bitcast(smaller, ir.IntType(self.lanes))
-        return self.builder.icmp_unsigned('==', bits, ir.Constant(bits.type, 2**self.lanes - 1))
+        mask = ir.IntType(self.lanes)
+        bits = self.builder.bitcast(smaller, mask)
+        return self.builder.icmp_unsigned('==', bits, ir.Constant(mask, 2**self.lanes - 1))
 
     def either(self, condition: Any) -> Any:
         """Two context managers: `with kernel.either(c) as (yes, no): with yes: …; with no: …`."""

@@ -46,8 +46,9 @@ def training_step(
     With `config.reuse_fakes` the generator is trained on the fakes of `for_discriminator`.
     """
     reals = batch.images
-    with torch.set_grad_enabled(config.reuse_fakes):
-        fakes = state.generator(for_discriminator.z, for_discriminator.classes, update_emas=True)
+    # With gradients even where they are not used: without, the CPU's compiled kernels take over as soon as their background
+    # compilation is done, so that two equal runs would round differently.
+    fakes = state.generator(for_discriminator.z, for_discriminator.classes, update_emas=True)
     real_scores = state.discriminator(reals, batch.classes)
     fake_scores = state.discriminator(fakes.detach(), for_discriminator.classes)
     loss_d = discriminator_loss(real_scores, fake_scores)

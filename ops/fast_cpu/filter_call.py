@@ -20,6 +20,7 @@ _STRIP = 72
 _SEGMENT = 24
 """Rows that a job makes at least, where columns and channels are too few to share."""
 _NARROWEST = 4
+_ROUNDING = 2e-7
 _MOST_TAPS = 256
 """Of all phases and terms of a kernel together: its code has an instruction for each."""
 
@@ -104,7 +105,7 @@ def _build(
     channels, height, width = size
     up, down = steps.up, steps.down
     taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
-    mirrored = len(taps_y) > 1 and bool(np.abs(taps_y - taps_y[:, ::-1]).max() < 1e-7 * np.abs(taps_y).max())
+    mirrored = taps_y.shape[1] > 1 and _is_mirrored(taps_y) and _is_mirrored(taps_x)
     reach = -(-up.x.taps // up.x.up)
     if 2 * (up.x.up * reach + taps_x.size) > _MOST_TAPS:
         return 'its kernel would be too long for these filters'
@@ -160,6 +161,10 @@ def _align(line: Axis) -> tuple[int, int]:
     """
     group = (-line.pad - 1) // line.up
     return group + 1, -line.pad - (line.up * group + 1)
+
+
+def _is_mirrored(taps: np.ndarray) -> bool:
+    return bool(np.abs(taps - taps[:, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
 
 
 def _phases(line: Axis, taps: bytes, reach: int) -> np.ndarray:

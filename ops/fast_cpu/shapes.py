@@ -19,7 +19,7 @@ class FilterShape:
     rank: int
     """Terms of the down filter; each is separable."""
     mirrored: bool
-    """The terms are symmetric along y."""
+    """The terms of the down filter are symmetric along both axes."""
     planar: bool
     """Input and output have rows of one channel ([channels, height, width]); else all channels of a pixel lie together."""
 

@@ -184,15 +184,21 @@ class _Writer:
             sums: list[Vec | None] = [None] * together
             for term, taps in zip(terms, self.down_x, strict=True):
                 start = term.at(self.offset + column * (shape.down * lanes))
-                for sample in range((together - 1) * shape.down + shape.taps):
-                    value = start.load(sample * lanes)
-                    for result in range(together):
-                        tap = sample - result * shape.down
-                        if 0 <= tap < shape.taps:
-                            sums[result] = _add(sums[result], value, taps[tap])
+                samples = [start.load(n * lanes) for n in range((together - 1) * shape.down + shape.taps)]
+                for result in range(together):
+                    window = samples[result * shape.down :][: shape.taps]
+                    for value, tap in zip(self._folded(window), taps, strict=False):
+                        sums[result] = _add(sums[result], value, tap)
             for result, total in enumerate(sums):
                 assert total is not None
                 place.store(total, (column + result) * lanes)
+
+    def _folded(self, samples: list[Vec]) -> list[Vec]:
+        """Samples of the down filter's taps; those of equal taps added up, since adding is cheaper than multiplying."""
+        if not self.shape.mirrored:
+            return samples
+        half = len(samples) // 2
+        return [samples[n] + samples[-1 - n] for n in range(half)] + samples[half : len(samples) - half]
 
     def _result_row(self, index: Int, target: Array) -> None:
         """One row of the result from the rows of the grid."""
@@ -201,7 +207,7 @@ class _Writer:
         rows = [self._grid_row(first + tap) for tap in range(shape.taps)]
         if shape.rank == 1:
             with kernel.loop(self.width) as column:
-                value = _dot([row.load(column * lanes) for row in rows], self.down_y[0])
+                value = _dot(self._folded([row.load(column * lanes) for row in rows]), self.down_y[0])
                 if shape.planar:
                     self.row.store(value, column * lanes)
                 else:
@@ -220,13 +226,9 @@ class _Writer:
         places = [self.rest.at(self.number['columns'] * (shape.grid_ring + term)) for term in range(shape.rank)]
         with kernel.loop((self.width - 1) * shape.down + shape.taps) as column:
             here = self.offset + column * shape.lanes
-            samples = [row.load(here) for row in rows]
-            if shape.mirrored:  # equal taps: add their samples once for all terms
-                half = shape.taps // 2
-                pairs = [samples[tap] + samples[shape.taps - 1 - tap] for tap in range(half)]
-                samples = pairs + samples[half : shape.taps - half]
+            samples = self._folded([row.load(here) for row in rows])
             for place, taps in zip(places, self.down_y, strict=True):
-                place.store(_dot(samples, taps[: len(samples)]), here)
+                place.store(_dot(samples, taps), here)
         self._down_along_x(places, self.row)
 
     def _write_row(self, target: Array) -> None:
@@ -251,7 +253,7 @@ def _dot(values: list[Vec], factors: list[Vec]) -> Vec:
     """Sum of products; long ones in two sums, which do not wait for each other."""
     chains = 1 if len(values) <= CHAIN else 2
     sums: list[Vec | None] = [None] * chains
-    for index, (value, factor) in enumerate(zip(values, factors, strict=True)):
+    for index, (value, factor) in enumerate(zip(values, factors, strict=False)):  # mirrored taps: only the first half
         sums[index % chains] = _add(sums[index % chains], value, factor)
     first, *others = sums
     assert first is not None

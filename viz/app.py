@@ -40,12 +40,17 @@ def run_window(
         from viz.running import WindowWish, open_and_run
     except (ImportError, OSError) as error:  # libGL or libX11 are not there
         worker.close(0.0)
+        if (getattr(error, 'name', None) or '').split('.')[0] in OURS:
+            raise  # a fault of ours, which no installation cures
         return _without_libraries(error, headless, on_no_display)
     try:
         wish = WindowWish(path, headless, screenshot, size, scale, session, frames, timings, on_no_display)
         return open_and_run(wish, worker, waker)
     finally:
         worker.close()
+
+
+OURS = ('viz', 'gui_utils', 'render', 'networks')
 
 
 def _without_libraries(error: Exception, headless: bool, on_no_display: Callable[[str], int] | None) -> int:

@@ -20,6 +20,8 @@ _STRIP = 72
 _SEGMENT = 24
 """Rows that a job makes at least, where columns and channels are too few to share."""
 _NARROWEST = 4
+_FOLDED = 4
+"""Upsampling factor from which on it is faster to compute a phase together with its mirror image; measured."""
 _ROUNDING = 2e-7
 _MOST_TAPS = 256
 """Of all phases and terms of a kernel together: its code has an instruction for each."""
@@ -107,20 +109,25 @@ def _build(
     taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
     mirrored = taps_y.shape[1] > 1 and _is_mirrored(taps_y) and _is_mirrored(taps_x)
     reach = -(-up.x.taps // up.x.up)
+    up_x, up_y = _phases(up.x, up.taps_x[0], reach), _phases(up.y, up.taps_y[0], reach)
+    up_mirrored = up.x.up >= _FOLDED and _is_mirrored_in_phases(up_x) and _is_mirrored_in_phases(up_y)
     if 2 * (up.x.up * reach + taps_x.size) > _MOST_TAPS:
         return 'its kernel would be too long for these filters'
-    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, len(taps_y), mirrored, planar)
+    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, len(taps_y), mirrored, up_mirrored, planar)
     first_y, shift_y = _align(up.y)
     first_x, shift_x = _align(up.x)
     strips, strip = _share(down.x.size_out, _STRIP, 4)
     blocks = -(-channels // lanes)
     segments, segment = _segments(down.y.size_out, blocks * strips, threads)
     columns = ((strip + 4) * down.x.down + down.x.taps + 2 * up.x.up + reach) * lanes
-    parts = [_phases(up.x, up.taps_x[0], reach), _phases(up.y, up.taps_y[0], reach), taps_x, taps_y]
+    largest = np.abs(up_x).sum(1).max() * np.abs(up_y).sum(1).max()
+    if up_mirrored:
+        up_x, up_y = _fold(up_x), _fold(up_y)
+    parts = [up_x, up_y, taps_x, taps_y]
     tables = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
     starts = np.cumsum([0] + [part.size for part in parts])[:4] * 4 + tables.data_ptr()
     clamp = NO_LIMIT if steps.clamp is None else steps.clamp
-    harmless = 0.999 * clamp / (np.abs(parts[0]).sum(1).max() * np.abs(parts[1]).sum(1).max())
+    harmless = 0.999 * clamp / largest
     tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
     tail += (first_y, shift_y, first_x, shift_x, *(int(start) for start in starts))
     tail += (float_bits(steps.slope), float_bits(clamp), float_bits(min(harmless, NO_LIMIT)), columns)
@@ -165,6 +172,21 @@ def _align(line: Axis) -> tuple[int, int]:
 
 def _is_mirrored(taps: np.ndarray) -> bool:
     return bool(np.abs(taps - taps[:, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
+
+
+def _is_mirrored_in_phases(taps: np.ndarray) -> bool:
+    """Whether the last phase is the first one backwards, and so on; [phases, reach]."""
+    even = taps.shape[0] % 2 == taps.shape[1] % 2 == 0
+    return even and bool(np.abs(taps - taps[::-1, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
+
+
+def _fold(taps: np.ndarray) -> np.ndarray:
+    """Factors of the sums, then of the differences, of samples that a phase and its mirror image multiply with the same taps."""
+    half = taps.shape[1] // 2
+    return (
+        np.concatenate([taps + taps[:, ::-1], taps - taps[:, ::-1]], 1)[:, [*range(half), *range(2 * half, 3 * half)]]
+        / 2
+    )
 
 
 def _phases(line: Axis, taps: bytes, reach: int) -> np.ndarray:

@@ -20,6 +20,8 @@ class FilterShape:
     """Terms of the down filter; each is separable."""
     mirrored: bool
     """The terms of the down filter are symmetric along both axes."""
+    up_mirrored: bool
+    """The phases of the up filter are mirror images of each other, in pairs."""
     planar: bool
     """Input and output have rows of one channel ([channels, height, width]); else all channels of a pixel lie together."""
 
@@ -39,7 +41,7 @@ class FilterShape:
     @property
     def name(self) -> str:
         """Of the function."""
-        marks = ('m' if self.mirrored else '') + ('p' if self.planar else '')
+        marks = ('u' if self.up_mirrored else '') + ('m' if self.mirrored else '') + ('p' if self.planar else '')
         return f'filter_v{self.lanes}_u{self.up}x{self.reach}_d{self.down}x{self.taps}_r{self.rank}{marks}'
 
     @property

@@ -106,8 +106,8 @@ class _Writer:
                 self._read_row(self.source.at(row * number['input_row']))
                 with kernel.loop(self.groups) as group:
                     samples = [self.row.load((group + k) * lanes) for k in range(shape.reach)]
-                    for phase in range(shape.up):
-                        place.store(_dot(samples, self.up_x[phase]), (group * shape.up + phase) * lanes)
+                    for phase, value in enumerate(self._upsampled(samples, self.up_x)):
+                        place.store(value, (group * shape.up + phase) * lanes)
 
     def _read_row(self, source: Array) -> None:
         """The strip's part of an input row, scaled, plus bias, zero outside the picture."""
@@ -163,12 +163,21 @@ class _Writer:
         kernel, shape = self.kernel, self.shape
         with kernel.loop(self.groups * shape.up) as column:
             samples = [source.load(column * shape.lanes) for source in sources]
-            for phase in range(shape.up):
-                value = _dot(samples, self.up_y[phase])
+            for phase, value in enumerate(self._upsampled(samples, self.up_y)):
                 value = value.maximum(value * self.slope)
                 if clamped:
                     value = value.minimum(self.clamp).maximum(self.floor)
                 rows[phase].store(value, column * shape.lanes)
+
+    def _upsampled(self, samples: list[Vec], taps: list[list[Vec]]) -> list[Vec]:
+        """One value of the grid per phase."""
+        if not self.shape.up_mirrored:
+            return [_dot(samples, row) for row in taps]
+        half, phases = len(samples) // 2, len(taps)
+        sums = [samples[n] + samples[-1 - n] for n in range(half)]
+        differences = [samples[n] - samples[-1 - n] for n in range(half)]
+        pairs = [(_dot(sums, row[:half]), _dot(differences, row[half:])) for row in taps[: phases // 2]]
+        return [even + odd for even, odd in pairs] + [even - odd for even, odd in reversed(pairs)]
 
     def _grid_row(self, index: Int) -> Array:
         """Where row `index` of the grid is kept until it is filtered along y."""

@@ -15,7 +15,7 @@ from ops.fast_cpu.terms import Axis
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 from ops.filtered_lrelu import LreluSpec
 
-_STRIP = 72
+_STRIP = 96
 """Columns of the result that a job makes at most: their part of the grid fits the second-level cache; measured."""
 _SEGMENT = 24
 """Rows that a job makes at least, where columns and channels are too few to share."""

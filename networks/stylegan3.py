@@ -16,6 +16,7 @@ from networks.mapping import MappingNetwork
 from networks.schedule import InputRecord, LayerRecord, Schedule, make_schedule
 from ops.bias_act import bias_act
 from ops.modulated_conv2d import modulated_conv2d
+from ops.parallel import one_thread_if_small
 from ops.synthesis_layer import synthesis_layer
 from ops.upfirdn2d import upsample2d
 
@@ -162,11 +163,13 @@ class SynthesisNetwork(nn.Module):
                 f'this network needs w of shape [batch, {self.num_ws}, {self.w_dim}], got {tuple(ws.shape)}'
             )
         ws = ws.to(self.input.weight.dtype)
-        x = self.input(ws[:, 0])
+        with one_thread_if_small(ws.shape[0] * self.schedule.input.channels * self.schedule.input.size**2):
+            x = self.input(ws[:, 0])
         rows = ws[:, 1:] if self.schedule.input.affine else ws
         for name, w in zip(self.layer_names, rows.unbind(1), strict=True):
             x = self.get_submodule(name)(x, w, update_emas=update_emas, float32=float32)
-        return x.to(ws.dtype) * self.config.output_scale
+        with one_thread_if_small(x.numel()):
+            return x.to(ws.dtype) * self.config.output_scale
 
 
 class Generator(nn.Module):

@@ -3,7 +3,8 @@
 Joined, a backend can fold the style into its loads and keep what lies between the two steps in its own memory and layout.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from math import sqrt
 
 from torch import Tensor
@@ -20,6 +21,14 @@ class LayerSpec:
 
     modulation: ModulationSpec
     lrelu: LreluSpec
+    digest: int = field(init=False, compare=False)
+    """The hash, once: a spec is a key several times a call."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'digest', hash((self.modulation, self.lrelu)))
+
+    def __hash__(self) -> int:
+        return self.digest
 
 
 def synthesis_layer(
@@ -46,28 +55,47 @@ def synthesis_layer(
     `filtered_lrelu`.  Returns [batch, out channels, new height, new width], on the CPU with the channels of a pixel together
     (`torch.channels_last`) where that is faster.
     """
-    modulation = ModulationSpec(
+    spec = _spec(
         demodulate,
-        (conv_padding, conv_padding),
+        conv_padding,
         tuple(weight.shape),
         input_gain is not None,
-        needs_gradient(x, weight, styles, input_gain),
-    )
-    lrelu = LreluSpec(
         up,
         down,
         parse_padding(padding),
         gain,
         slope,
         clamp,
-        False,
         () if up_filter is None else tuple(up_filter.shape),
         () if down_filter is None else tuple(down_filter.shape),
-        True,
         needs_gradient(x, weight, styles, input_gain, bias, up_filter, down_filter),
     )
-    spec = LayerSpec(modulation, lrelu)
     return pick('synthesis_layer', x, spec)(x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
+
+
+@lru_cache(maxsize=256)
+def _spec(
+    demodulate: bool,
+    conv_padding: int,
+    weight_shape: tuple[int, ...],
+    has_input_gain: bool,
+    up: int,
+    down: int,
+    padding: tuple[int, int, int, int],
+    gain: float,
+    slope: float,
+    clamp: float | None,
+    up_shape: tuple[int, ...],
+    down_shape: tuple[int, ...],
+    needs_gradient: bool,
+) -> LayerSpec:
+    """The same object for the same values: a picture needs a dozen, again and again."""
+    around = (conv_padding, conv_padding)
+    modulation = ModulationSpec(demodulate, around, weight_shape, has_input_gain, needs_gradient)
+    lrelu = LreluSpec(
+        up, down, padding, gain, slope, clamp, False, up_shape, down_shape, has_bias=True, needs_gradient=needs_gradient
+    )
+    return LayerSpec(modulation, lrelu)
 
 
 @implements('synthesis_layer', 'reference')

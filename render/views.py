@@ -18,6 +18,7 @@ from analysis.spectrum import (
     with_both_edges,
 )
 from analysis.statistics import summarize
+from ops.parallel import one_thread_if_small
 from render.request import IDENTITY, Affine, SpectrumSpec, ViewSpec
 from render.result import Spectrum, Statistics
 from render.sheet import sheet_layout
@@ -65,11 +66,12 @@ def to_rgba8(x: Tensor, out: Tensor | None = None) -> Tensor:
     if out is None:
         out = torch.empty([*x.shape[1:], 4], dtype=torch.uint8, device=x.device)
     # Planes first, pixels last: converting while interleaving takes half as long again.
-    planes = (x.to(torch.float32) * 127.5).add_(128).clamp_(0, 255).to(torch.uint8)
-    for channel in range(3):
-        out[..., channel] = planes[channel]
-    out[..., 3] = 255
-    return _mark_nan(out, x)
+    with one_thread_if_small(out.numel()):
+        planes = (x.to(torch.float32) * 127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+        for channel in range(3):
+            out[..., channel] = planes[channel]
+        out[..., 3] = 255
+        return _mark_nan(out, x)
 
 
 def colour_map_rgba(x: Tensor, name: str) -> Tensor:

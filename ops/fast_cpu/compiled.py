@@ -44,7 +44,7 @@ def supports(x: Tensor, spec: Any) -> str | None:
         return f'its kernels take plain tensors, not a {type(x).__name__}'
     if x.dtype != torch.float32:
         return f'its kernels compute in float32, not {str(x.dtype).removeprefix("torch.")}'
-    known = _memory.reasons.get(spec)
+    known = _memory.reasons.get(spec) if _memory.reasons else None
     if known is None or isinstance(known, str):
         return known
     reason = library.why_not(known)

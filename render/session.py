@@ -145,6 +145,17 @@ class PerformanceState:
 
 
 @dataclass(frozen=True, slots=True)
+class StickingState:
+    """What the laboratory shows and how much it measures."""
+
+    shown: Literal['diagnosis', 'equivariance', 'ladder'] = 'diagnosis'
+    samples: int = 16
+    """Latents for the metrics of the picture."""
+    part: Literal['decibels', 'inherited', 'created'] = 'decibels'
+    """Of a layer's error in the ladder: all, what it received, what it made."""
+
+
+@dataclass(frozen=True, slots=True)
 class WindowState:
     """The window itself; nothing here decides a pixel of the picture."""
 
@@ -185,6 +196,7 @@ class Session:
     canvas: CanvasState = CanvasState()
     capture: CaptureState = CaptureState()
     performance: PerformanceState = PerformanceState()
+    sticking: StickingState = StickingState()
     window: WindowState = WindowState()
     follow: str | None = None
     """Run directory whose newest snapshot is shown."""

@@ -33,6 +33,7 @@ from viz.fitting import fit_side
 from viz.hand import Hand
 from viz.history import History
 from viz.measure import Meter
+from viz.measuring import Measuring
 from viz.model_panel import OPENABLE
 from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_dropped, plans_for, remark_after
 from viz.panels import PANELS, draw_panels
@@ -67,7 +68,7 @@ class App:
         self.window, self.worker, self.session, self.textures = window, worker, session, textures
         self.view = View(graphics=window.gl_info().get('renderer', ''))
         self.dialog = dialog or FileDialog()
-        self.opening, self.captures = Opening(worker), Captures(worker)
+        self.opening, self.captures, self.measuring = Opening(worker), Captures(worker), Measuring(worker)
         self.quit = False
         self._hand, self._times, self._memory, self._meter = Hand(), FrameTimes(), Computed(), Meter()
         self._asked: list[Command] = []
@@ -204,6 +205,9 @@ class App:
         for said in self.captures.poll():
             self.say(said.words, said.level)
         self._receive_average()
+        self.measuring.poll(self.session)
+        if self.view.laboratory is not self.measuring.laboratory:
+            self.view = replace(self.view, laboratory=self.measuring.laboratory)
         self._follow()
         if self.view.opening is not self.opening.task or self.view.recording is not self.captures.clip:
             self.view = replace(self.view, opening=self.opening.task, recording=self.captures.clip)
@@ -306,6 +310,10 @@ class App:
             case commands.ForgetAverage():
                 name = self.session.active
                 self.view = self.view.with_side(name, replace(self.view.side(name), average=None))
+            case _ if isinstance(command, commands.MeasuringCommand):
+                said = self.measuring.obey(command, self.session, self.desk().model)
+                if said is not None:
+                    self.say(said.words, said.level)
             case commands.SavePicture():
                 self._capture_picture = True
             case commands.SaveWindow():

@@ -41,6 +41,36 @@ class ForgetAverage:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureEquivariance:
+    """Measure the paper's three metrics over so many latents."""
+
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureLadder:
+    """Measure every layer for shifts of falling size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnose:
+    """Say which layer sticks, why, and what cures it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelMeasuring:
+    """Stop measuring; what is known so far stays."""
+
+    what: tuple[str, ...]
+    """Keys of measurements (see `viz.measuring`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    """Write the diagnosis into the capture folder, as a page and as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class SavePicture:
     """Write the shown picture, with its session inside, into the capture folder."""
 
@@ -102,6 +132,7 @@ class Quit:
     """Close the window."""
 
 
+MeasuringCommand = MeasureEquivariance | MeasureLadder | Diagnose | CancelMeasuring | SaveReport
 Command = (
     OpenPath
     | Browse
@@ -109,6 +140,7 @@ Command = (
     | AverageSpectrum
     | CancelAverage
     | ForgetAverage
+    | MeasuringCommand
     | SavePicture
     | SaveWindow
     | RecordClip

@@ -21,6 +21,7 @@ from viz.noise_panel import noise_panel
 from viz.performance_panel import performance_panel
 from viz.shortcuts import with_shown_layer
 from viz.spectrum_panel import spectrum_panel
+from viz.sticking_panel import sticking_panel
 from viz.transform_panel import transform_panel
 from viz.truncation_panel import truncation_panel
 from viz.view import Desk
@@ -81,6 +82,12 @@ def _filters(session: Session, desk: Desk) -> Session:
     return with_side(session, _with(side, filters=filter_panel(side.filters, desk.model, curves)))
 
 
+def _sticking(session: Session, desk: Desk) -> Session:
+    side = session.current
+    state, layer = sticking_panel(session.sticking, side.layer, desk)
+    return updated(with_side(session, with_shown_layer(side, layer, desk)), sticking=state)
+
+
 def _capture(session: Session, desk: Desk) -> Session:
     return updated(session, capture=capture_panel(session.capture, desk, animating=is_animating(session)))
 
@@ -97,6 +104,7 @@ PANELS: tuple[Panel, ...] = (
     Panel('Noise', layout.LEFT_BOTTOM, _noise),
     Panel(LAYERS_TITLE, layout.RIGHT_TOP, _layers),
     Panel(SPECTRUM_TITLE, layout.RIGHT_BOTTOM, _spectrum),
+    Panel('Sticking', layout.RIGHT_BOTTOM, _sticking),
     Panel('Filters', layout.RIGHT_BOTTOM, _filters),
     Panel('Capture', layout.RIGHT_BOTTOM, _capture),
     Panel('Performance', layout.RIGHT_BOTTOM, _performance),

@@ -15,10 +15,12 @@ from render.request import RenderRequest
 from render.result import GeneratorInfo, RenderResult, Spectrum
 from render.session import SideName
 from viz.commands import Ask
+from viz.findings import Laboratory
 from viz.history import History
 from viz.measure import Measured
 
 Value = TypeVar('Value')
+Source = TypeVar('Source')
 TOAST_SECONDS = 6.0
 TOAST_LIMIT = 4
 FRAME_TIMES = 240
@@ -138,6 +140,8 @@ class View:
     seconds: float = 0.0
     """The window's clock."""
     measured: Measured = field(default_factory=Measured)
+    laboratory: Laboratory = field(default_factory=Laboratory)
+    """What was measured about sticking, and what is being measured."""
     graphics: str = ''
     """Who draws the window."""
 
@@ -159,13 +163,13 @@ class View:
 
 
 class Computed:
-    """What panels compute from arrays, kept while they show the same array. Bounded: one value a key."""
+    """What panels compute from arrays and answers, kept while they show the same object. Bounded: one value a key."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[np.ndarray, Any]] = {}
+        self._values: dict[str, tuple[object, Any]] = {}
 
-    def of(self, key: str, source: np.ndarray, compute: Callable[[np.ndarray], Value]) -> Value:
-        """`compute(source)`, computed again only if `source` is another array than the last time for `key`."""
+    def of(self, key: str, source: Source, compute: Callable[[Source], Value]) -> Value:
+        """`compute(source)`, computed again only if `source` is another object than the last time for `key`."""
         known = self._values.get(key)
         if known is None or known[0] is not source:
             known = self._values[key] = (source, compute(source))
@@ -184,8 +188,8 @@ class Desk:
     memory: Computed = field(default_factory=Computed)
     active: SideName = 'a'
 
-    def computed(self, key: str, source: np.ndarray, compute: Callable[[np.ndarray], Value]) -> Value:
-        """`compute(source)`, once per array."""
+    def computed(self, key: str, source: Source, compute: Callable[[Source], Value]) -> Value:
+        """`compute(source)`, once per object."""
         return self.memory.of(key, source, compute)
 
     @property

@@ -1,0 +1,146 @@
+"""Measuring in the background why textures stick; what becomes known is kept with what it was measured on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from render.diagnosis import Diagnosis, to_json
+from render.jobs_diagnose import diagnose
+from render.jobs_equivariance import METRICS, equivariance, layer_ladder
+from render.measures import EquivarianceScore, Ladder
+from render.png_session import write_file
+from render.report_html import html_report
+from render.request import RenderRequest
+from render.result import GeneratorInfo
+from render.session import Session, SideName, to_request
+from render.session_file import BadFile
+from render.worker import JobReport, RenderWorker, StartJob
+from viz.captures import Said
+from viz.commands import CancelMeasuring, Diagnose, MeasureEquivariance, MeasureLadder, MeasuringCommand, SaveReport
+from viz.files import capture_path
+from viz.findings import DIAGNOSIS, LADDER, Bench, Laboratory, Measurement, Running, subject_of
+
+SIDES: tuple[SideName, ...] = ('a', 'b')
+
+
+class Measuring:
+    """The laboratory's jobs, each with a name of its own, on the worker's thread."""
+
+    def __init__(self, worker: RenderWorker) -> None:
+        self._worker = worker
+        self.laboratory = Laboratory()
+        """What is known, for the panels."""
+
+    def obey(self, command: MeasuringCommand, session: Session, model: GeneratorInfo | None) -> Said | None:
+        """Do what a panel asked for about the active side; a sentence if there is something to say."""
+        name = session.active if session.b is not None else 'a'
+        match command:
+            case CancelMeasuring(what):
+                for key in what:
+                    self._worker.cancel(job_name(key, name))
+            case SaveReport():
+                return self._save(name, session, model)
+            case _:
+                request = to_request(session, name)
+                if request is not None:
+                    self._start(name, request, command)
+        return None
+
+    def poll(self, session: Session) -> None:
+        """Take what the jobs found since the last call; drop what was measured on a model that is gone."""
+        for name in SIDES:
+            bench = before = self.laboratory.bench(name)
+            if bench.model is None:
+                continue
+            side = session.b if name == 'b' else session.a
+            if side is None or side.model != bench.model:
+                bench = self._dropped(name, bench)
+            for key in bench.running:
+                report = self._worker.poll_job(job_name(key, name))
+                bench = bench if report is None else _received(bench, key, report)
+            if bench is not before:
+                self.laboratory = self.laboratory.with_bench(name, bench)
+
+    def _start(self, name: SideName, request: RenderRequest, command: MeasuringCommand) -> None:
+        jobs = _jobs(command, request)
+        bench = self.laboratory.bench(name)
+        if bench.model != request.model:
+            bench = replace(self._dropped(name, bench), model=request.model)
+        running, known, errors = dict(bench.running), dict(bench.known), dict(bench.errors)
+        for key, job in jobs.items():
+            running[key] = Running(subject_of(key, request))
+            known.pop(key, None)
+            errors.pop(key, None)
+            self._worker.start(job, name=job_name(key, name))
+        bench = replace(
+            bench, running=_kept(running), known=_kept(known), errors=_kept(errors),
+            report='' if DIAGNOSIS in jobs else bench.report,
+        )  # fmt: skip
+        self.laboratory = self.laboratory.with_bench(name, bench)
+
+    def _dropped(self, name: SideName, bench: Bench) -> Bench:
+        for key in bench.running:
+            self._worker.cancel(job_name(key, name))
+        return Bench()
+
+    def _save(self, name: SideName, session: Session, model: GeneratorInfo | None) -> Said | None:
+        bench = self.laboratory.bench(name)
+        if bench.diagnosis is None:
+            return None
+        path = capture_path(session, model, '.html', what='diagnosis')
+        try:
+            save_report(path, bench.diagnosis)
+        except BadFile as error:
+            return Said(str(error), 'bad')
+        self.laboratory = self.laboratory.with_bench(name, replace(bench, report=str(path)))
+        return Said(f'Wrote {path}, and the same as JSON')
+
+
+def save_report(path: Path, diagnosis: Diagnosis) -> None:
+    """Write the page, and its numbers beside it under the same name as JSON. Raises `BadFile`."""
+    text = json.dumps(to_json(diagnosis), indent=1, allow_nan=False, ensure_ascii=False)
+    write_file(path, html_report(diagnosis).encode('utf-8'))
+    write_file(path.with_suffix('.json'), text.encode('utf-8'))
+
+
+def job_name(key: str, name: SideName) -> str:
+    """The worker's name for one measurement of one side."""
+    return f'measure {key} {name}'
+
+
+def _jobs(command: MeasuringCommand, request: RenderRequest) -> dict[str, StartJob]:
+    """The jobs of a wish, by key; each is given exactly what its outcome is said to depend on."""
+    match command:
+        case MeasureEquivariance(samples):
+            return {
+                one: partial(equivariance, request=subject_of(one, request), metric=one, samples=samples)
+                for one in METRICS
+            }
+        case MeasureLadder():
+            return {LADDER: partial(layer_ladder, request=subject_of(LADDER, request))}
+        case Diagnose():
+            return {DIAGNOSIS: partial(diagnose, request=subject_of(DIAGNOSIS, request))}
+    raise AssertionError(command)
+
+
+def _received(bench: Bench, key: str, report: JobReport) -> Bench:
+    """`bench` with the newest state of one of its jobs."""
+    running, value = bench.running[key], report.outcome if report.done else report.progress.partial
+    if isinstance(value, EquivarianceScore | Ladder | Diagnosis):
+        bench = replace(bench, known=_kept({**bench.known, key: Measurement(value, running.subject)}))
+    if report.done:
+        left = {other: one for other, one in bench.running.items() if other != key}
+        errors = {**bench.errors, key: report.error} if report.error is not None else bench.errors
+        return replace(bench, running=_kept(left), errors=_kept(errors))
+    newest = replace(running, fraction=report.progress.fraction or 0.0, text=report.progress.text)
+    return replace(bench, running=_kept({**bench.running, key: newest}))
+
+
+def _kept(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))

@@ -14,6 +14,7 @@ from render.measures import Ladder, LadderRow
 from render.result import GeneratorInfo
 from viz.view import Desk
 
+HEADING = 'Shift, px'
 LIMITS = (0.0, 80.0)
 DARK_FROM_DB = 52.0
 """Colours are so bright from here on that digits on them must be dark."""
@@ -44,7 +45,7 @@ def draw_ladder(ladder: Ladder, part: str, shown: str | None, model: GeneratorIn
         return shown
     with theme.font(theme.MONO, 0.85):
         digit = imgui.calc_text_size('0000000000').x / 10
-    label_width = imgui.calc_text_size(grid.widest).x + 0.8 * em
+    label_width = max(imgui.calc_text_size(each).x for each in (grid.widest, HEADING)) + 0.8 * em
     room = imgui.get_content_region_avail().x - label_width - BAR_EM * em
     letters = max(int(room / len(grid.columns) / digit), 3)
     texts = desk.computed(f'ladder text {part} {letters}', grid, lambda one: cell_texts(one.values, letters))
@@ -96,7 +97,7 @@ def cell_texts(values: np.ndarray, letters: int) -> tuple[tuple[str, str], ...]:
 def _head(grid: Grid, left: float, column: float) -> None:
     """Sizes of the shifts over the columns."""
     start, canvas, em = imgui.get_cursor_screen_pos(), imgui.get_window_draw_list(), imgui.get_font_size()
-    imgui.text_colored(theme.MUTED, 'Shift, px')
+    imgui.text_colored(theme.MUTED, HEADING)
     for index, text in enumerate(grid.columns):
         x = left + (index + 0.5) * column - 0.5 * imgui.calc_text_size(text).x
         canvas.add_text(ImVec2(x, start.y), theme.faded(theme.MUTED_RGBA), text)

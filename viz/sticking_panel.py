@@ -166,9 +166,10 @@ def layer_called(label: str, model: GeneratorInfo | None) -> str | None:
 
 def _picture(state: StickingState, bench: Bench, desk: Desk) -> StickingState:
     can, reason = available('transform', desk.model)
-    samples = widgets.int_slider(
-        'Latents', state.samples, 1, 256, default=16, tooltip='Each has its own random shift and angle.'
-    )
+    with widgets.disabled_unless(can, reason):
+        samples = widgets.int_slider(
+            'Latents', state.samples, 1, 256, default=16, tooltip='Each has its own random shift and angle.'
+        )
     text = f'Measure {samples} latents' if samples > 1 else 'Measure 1 latent'
     wish = MeasureEquivariance(samples)
     _run_row(METRICS, wish, text, icons.ICON_FA_GAUGE, bench, desk, reason='' if can else reason)
@@ -242,7 +243,7 @@ def _layers(state: StickingState, layer: LayerState, bench: Bench, desk: Desk) -
     _run_row((LADDER,), MeasureLadder(), 'Measure every layer', icons.ICON_FA_STAIRS, bench, desk, reason=reason)
     with widgets.disabled_unless(*can):
         part = widgets.segmented(
-            'Error', state.part if can[0] else 'created', PARTS, default='decibels',
+            'Error', state.part if can[0] else 'created', PARTS, default='decibels' if can[0] else None,
             tooltip='All of a layer’s error, what it received from the layers before, or what it makes of an ideally moved input.',
         )  # fmt: skip
     if can[0]:

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from ops.fast_cpu import library, polyphase
+from ops.fast_cpu import differentiable, library
 from ops.fast_cpu.convolution import convolve, convolve_and_activate, modulate, prepared_weight
-from ops.fast_cpu.filter_call import FilterPlan, call_filter, plan_filter
+from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_filter
 from ops.fast_cpu.shapes import ProductShape, Shape
 from ops.filtered_lrelu import LreluSpec
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
@@ -29,7 +29,7 @@ class _Memory:
     """The one owner of why calls like those seen before cannot use kernels now."""
 
     reasons: dict[object, str | Shape] = field(default_factory=dict)
-    """By spec: a sentence, or the kernel that is not there yet."""
+    """By spec and number of channels (which a spec does not hold): a sentence, or the kernel that is not there yet."""
 
 
 _memory = _Memory()
@@ -44,12 +44,12 @@ def supports(x: Tensor, spec: Any) -> str | None:
         return f'its kernels take plain tensors, not a {type(x).__name__}'
     if x.dtype != torch.float32:
         return f'its kernels compute in float32, not {str(x.dtype).removeprefix("torch.")}'
-    known = _memory.reasons.get(spec) if _memory.reasons else None
+    known = _memory.reasons.get((spec, x.shape[1:2])) if _memory.reasons else None
     if known is None or isinstance(known, str):
         return known
     reason = library.why_not(known)
     if reason is None:
-        del _memory.reasons[spec]
+        del _memory.reasons[spec, x.shape[1:2]]
     return reason
 
 
@@ -58,25 +58,25 @@ def filtered_lrelu(
 ) -> Tensor:
     """`ops.filtered_lrelu` by its kernel."""
     if x.ndim == 4 and (bias is None or (bias.shape == x.shape[1:2] and bias.device == x.device)):
-        y = _filtered(x, up_filter, down_filter, bias, spec, remembered=spec)
+        y = _filtered(x, up_filter, down_filter, bias, spec, remembered=(spec, x.shape[1:2]))
         if y is not None:
             return y
-    return polyphase.filtered_lrelu(x, up_filter, down_filter, bias, spec)
+    return differentiable.filtered_lrelu(x, up_filter, down_filter, bias, spec)
 
 
 def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
     """`ops.upfirdn2d` by the kernel of the filtered leaky ReLU, whose activation then changes nothing."""
     alike = spec.up[0] == spec.up[1] and spec.down[0] == spec.down[1]
     if f is None or x.ndim != 4 or f.ndim not in (1, 2) or not alike or spec.gain <= 0:
-        return polyphase.upfirdn2d(x, f, spec)
+        return differentiable.upfirdn2d(x, f, spec)
     up, down, taps, shape = spec.up[0], spec.down[0], f * spec.gain ** (f.ndim / 2), tuple(f.shape)
     if up == 1 and down > 1:  # what is dropped is not computed
         lrelu = LreluSpec(1, down, spec.padding, 1.0, 1.0, None, spec.flip_filter, (), shape, False, False)
-        y = _filtered(x, None, taps, None, lrelu, remembered=spec)
+        y = _filtered(x, None, taps, None, lrelu, remembered=(spec, x.shape[1:2]))
     else:
         lrelu = LreluSpec(up, down, spec.padding, 1 / up**2, 1.0, None, spec.flip_filter, shape, (), False, False)
-        y = _filtered(x, taps, None, None, lrelu, remembered=spec)
-    return polyphase.upfirdn2d(x, f, spec) if y is None else y
+        y = _filtered(x, taps, None, None, lrelu, remembered=(spec, x.shape[1:2]))
+    return differentiable.upfirdn2d(x, f, spec) if y is None else y
 
 
 def synthesis_layer(
@@ -98,7 +98,7 @@ def synthesis_layer(
     prepared = prepared_weight(weight, demodulate=demodulate, activated=bare)
     convolution = None if prepared.shape is None else library.get(prepared.shape)
     if prepared.shape is not None and convolution is None:
-        _remember(spec, prepared.shape)
+        _remember((spec, x.shape[1:2]), prepared.shape)
         return synthesis_layer_reference(*arguments)
     factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
     if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
@@ -106,7 +106,7 @@ def synthesis_layer(
     size = (x.shape[2] + 2 * padding[0] - weight.shape[2] + 1, x.shape[3] + 2 * padding[1] - weight.shape[3] + 1)
     shape = (x.shape[0], weight.shape[0], *size)
     plan = plan_filter(shape, up_filter, down_filter, lrelu, planar=False, threads=torch.get_num_threads())
-    kernel = _kernel(plan, spec)
+    kernel = _kernel(plan, (spec, x.shape[1:2]))
     if kernel is None or not isinstance(plan, FilterPlan):
         return synthesis_layer_reference(*arguments)
     return call_filter(plan, kernel, convolve(x, prepared, factors, padding, convolution), bias, scale)
@@ -139,8 +139,8 @@ def _filtered(
     *,
     remembered: object,
 ) -> Tensor | None:
-    """The kernel's result; None where it cannot be used, which is remembered for calls with the spec `remembered`."""
-    planar = not (x.stride(1) == 1 and x.stride(3) != 1)
+    """The kernel's result; None where it cannot be used, which is remembered for calls with the key `remembered`."""
+    planar = is_planar(x)
     plan = plan_filter(x.shape, up_filter, down_filter, spec, planar=planar, threads=torch.get_num_threads())
     kernel = _kernel(plan, remembered)
     if kernel is None or not isinstance(plan, FilterPlan):
@@ -149,20 +149,20 @@ def _filtered(
     return call_filter(plan, kernel, x.contiguous() if planar else x, bias, None)
 
 
-def _kernel(plan: FilterPlan | str, spec: object) -> int | None:
+def _kernel(plan: FilterPlan | str, key: object) -> int | None:
     """Address of the kernel of a plan; None where it is not there, which is remembered."""
     if isinstance(plan, str):
-        _remember(spec, plan)
+        _remember(key, plan)
         return None
     kernel = library.get(plan.shape)
     if kernel is None:
-        _remember(spec, plan.shape)
+        _remember(key, plan.shape)
     return kernel
 
 
-def _remember(spec: object, reason: 'str | Shape') -> None:
+def _remember(key: object, reason: 'str | Shape') -> None:
     if len(_memory.reasons) < _MAX_REMEMBERED:
-        _memory.reasons[spec] = reason
+        _memory.reasons[key] = reason
 
 
 def _only_activates(spec: LreluSpec) -> bool:

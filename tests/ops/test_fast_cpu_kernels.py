@@ -328,3 +328,14 @@ def test_the_memory_of_reasons_is_bounded(monkeypatch):
     for pad in range(4):
         filtered_lrelu(rand(1, 2, 20, 20), ASYMMETRIC, None, up=2, padding=pad)
     assert len(compiled._memory.reasons) == 2
+
+
+def test_too_few_channels_once_do_not_keep_the_kernel_from_more():
+    f = torch.tensor([1.0, 3, 3, 1]) / 8
+
+    def call(x):
+        return upfirdn2d(x, f, up=2, padding=(2, 1, 2, 1), gain=4)
+
+    call(rand(1, 3, 33, 20))  # declined: three channels are polyphase's
+    assert_close(by_kernel('upfirdn2d', call, rand(1, 9, 33, 20)), exact(call, rand(1, 9, 33, 20)), 2e-6)
+    assert report()['upfirdn2d'] == 'cpu'

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ops.backend import implements
-from ops.fast_cpu import compiled, polyphase
+from ops.fast_cpu import compiled, differentiable
 
 _KERNELS, _PLAIN = 10, 0
 """Priorities."""
@@ -18,8 +18,8 @@ def register() -> None:
     implements('synthesis_layer', 'cpu', compiled.supports, _KERNELS)(compiled.synthesis_layer)
     implements('filtered_lrelu', 'cpu', compiled.supports, _KERNELS)(compiled.filtered_lrelu)
     implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
-    implements('filtered_lrelu', 'cpu', supports, _PLAIN)(polyphase.filtered_lrelu)
-    implements('upfirdn2d', 'cpu', supports, _PLAIN)(polyphase.upfirdn2d)
+    implements('filtered_lrelu', 'cpu', supports, _PLAIN)(differentiable.filtered_lrelu)
+    implements('upfirdn2d', 'cpu', supports, _PLAIN)(differentiable.upfirdn2d)
 
 
 def supports(x: Tensor, spec: Any) -> str | None:

@@ -9,20 +9,26 @@ import torch
 from torch import Tensor
 
 from ops.fast_cpu import library, polyphase
+from ops.fast_cpu.geometry import (
+    NARROWEST,
+    align,
+    fold,
+    is_mirrored,
+    is_mirrored_in_phases,
+    lanes_for,
+    phases,
+    segment_rows,
+    share,
+)
 from ops.fast_cpu.polyphase import FilteredLrelu
 from ops.fast_cpu.shapes import FilterShape
-from ops.fast_cpu.terms import Axis
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 from ops.filtered_lrelu import LreluSpec
 
 _STRIP = 96
 """Columns of the result that a job makes at most: their part of the grid fits the second-level cache; measured."""
-_SEGMENT = 24
-"""Rows that a job makes at least, where columns and channels are too few to share."""
-_NARROWEST = 4
 _FOLDED = 4
 """Upsampling factor from which on it is faster to compute a phase together with its mirror image; measured."""
-_ROUNDING = 2e-7
 _MOST_TAPS = 256
 """Of all phases and terms of a kernel together: its code has an instruction for each."""
 
@@ -46,15 +52,6 @@ class FilterPlan:
     zeros: Tensor
 
 
-def lanes_for(channels: int, *, wide: bool) -> int:
-    """How many channels a vector of the kernels shall hold; 0 = too few for them. `wide`: 16 fit a register."""
-    if channels < _NARROWEST:
-        return 0
-    if wide and channels >= 16 and channels % 16 not in range(1, 9):
-        return 16
-    return 8 if channels >= 8 else 4
-
-
 def plan_filter(
     x_shape: tuple[int, ...],
     up_filter: Tensor | None,
@@ -65,8 +62,6 @@ def plan_filter(
     threads: int,
 ) -> FilterPlan | str:
     """The call for an input [batch, channels, height, width], or why the kernel cannot do it."""
-    if not 0 <= spec.slope <= 1:
-        return 'its kernel needs a slope from 0 to 1'
     filters = tuple(None if f is None else (_content(f), tuple(f.shape)) for f in (up_filter, down_filter))
     return _plan(x_shape[1:], *filters, spec, planar, threads)
 
@@ -91,38 +86,33 @@ def _plan(
         for f in (up_filter, down_filter)
     )
     steps = polyphase.prepare(torch.empty(1, *size, device='meta'), up, down, spec)
-    lanes = lanes_for(size[0], wide=library.has_wide_vectors())
-    if steps is None or lanes == 0:
-        return 'there is nothing to filter' if steps is None else f'its kernel needs {_NARROWEST} channels or more'
-    if len(steps.up.taps_y) > 1 or steps.up.y.taps != steps.up.x.taps:
-        return 'its kernel needs a separable up filter'
-    if steps.down.y.taps != steps.down.x.taps:
-        return 'its kernel needs a square down filter'
-    return _build(size, steps, lanes, planar, threads)
+    return 'there is nothing to filter' if steps is None else plan_steps(size, steps, planar, threads)
 
 
-def _build(
-    size: tuple[int, int, int], steps: FilteredLrelu, lanes: int, planar: bool, threads: int
-) -> FilterPlan | str:
+@lru_cache(maxsize=256)
+def plan_steps(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, threads: int) -> FilterPlan | str:
+    """The call for an input [channels, height, width], or why the kernel cannot do it."""
     channels, height, width = size
+    lanes = lanes_for(channels)
+    reason = why_not(steps, lanes)
+    if reason is not None:
+        return reason
     up, down = steps.up, steps.down
     taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
-    mirrored = taps_y.shape[1] > 1 and _is_mirrored(taps_y) and _is_mirrored(taps_x)
+    mirrored = taps_y.shape[1] > 1 and is_mirrored(taps_y) and is_mirrored(taps_x)
     reach = -(-up.x.taps // up.x.up)
-    up_x, up_y = _phases(up.x, up.taps_x[0], reach), _phases(up.y, up.taps_y[0], reach)
-    up_mirrored = up.x.up >= _FOLDED and _is_mirrored_in_phases(up_x) and _is_mirrored_in_phases(up_y)
-    if 2 * (up.x.up * reach + taps_x.size) > _MOST_TAPS:
-        return 'its kernel would be too long for these filters'
+    up_x, up_y = phases(up.x, up.taps_x[0], reach), phases(up.y, up.taps_y[0], reach)
+    up_mirrored = up.x.up >= _FOLDED and is_mirrored_in_phases(up_x) and is_mirrored_in_phases(up_y)
     shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, len(taps_y), mirrored, up_mirrored, planar)
-    first_y, shift_y = _align(up.y)
-    first_x, shift_x = _align(up.x)
-    strips, strip = _share(down.x.size_out, _STRIP, 4)
+    first_y, shift_y = align(up.y)
+    first_x, shift_x = align(up.x)
+    strips, strip = share(down.x.size_out, _STRIP, 4)
     blocks = -(-channels // lanes)
-    segments, segment = _segments(down.y.size_out, blocks * strips, threads)
+    segments, segment = segment_rows(down.y.size_out, blocks * strips, threads)
     columns = ((strip + 4) * down.x.down + down.x.taps + 2 * up.x.up + reach) * lanes
     largest = np.abs(up_x).sum(1).max() * np.abs(up_y).sum(1).max()
     if up_mirrored:
-        up_x, up_y = _fold(up_x), _fold(up_y)
+        up_x, up_y = fold(up_x), fold(up_y)
     parts = [up_x, up_y, taps_x, taps_y]
     tables = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
     starts = np.cumsum([0] + [part.size for part in parts])[:4] * 4 + tables.data_ptr()
@@ -146,6 +136,38 @@ def _build(
     )
 
 
+def why_not(steps: FilteredLrelu, lanes: int) -> str | None:
+    """Why the kernels cannot do these steps; None if they can."""
+    if not 0 <= steps.slope <= 1:
+        return 'its kernel needs a slope from 0 to 1'
+    if lanes == 0:
+        return f'its kernel needs {NARROWEST} channels or more'
+    if len(steps.up.taps_y) > 1 or steps.up.y.taps != steps.up.x.taps:
+        return 'its kernel needs a separable up filter'
+    if steps.down.y.taps != steps.down.x.taps:
+        return 'its kernel needs a square down filter'
+    if 2 * (steps.up.x.taps + len(steps.down.taps_y) * steps.down.x.taps) > _MOST_TAPS:
+        return 'its kernel would be too long for these filters'
+    return None
+
+
+def forward_by_kernel(x: Tensor, steps: FilteredLrelu) -> Tensor | None:
+    """The filtered leaky ReLU of [batch, channels, height, width]; None where its kernel cannot do that now."""
+    if x.dtype != torch.float32:
+        return None
+    planar = is_planar(x)
+    plan = plan_steps(tuple(x.shape[1:]), steps, planar, torch.get_num_threads())
+    kernel = None if isinstance(plan, str) else library.get(plan.shape)
+    if kernel is None or isinstance(plan, str):
+        return None
+    return call_filter(plan, kernel, x.contiguous() if planar else x, None, None)
+
+
+def is_planar(x: Tensor) -> bool:
+    """Whether kernels shall read `x` row by row of one channel; else it has the channels of a pixel together."""
+    return not (x.stride(1) == 1 and x.stride(3) != 1)
+
+
 def call_filter(plan: FilterPlan, kernel: int, x: Tensor, bias: Tensor | None, scale: Tensor | None) -> Tensor:
     """`x` [batch, channels, height, width] times `scale` [batch, channels], plus `bias`, through the kernel.
 
@@ -159,54 +181,3 @@ def call_filter(plan: FilterPlan, kernel: int, x: Tensor, bias: Tensor | None, s
     fields = [x.data_ptr(), out.data_ptr(), bias.data_ptr(), factors.data_ptr(), step, *x.stride(), *out.stride()]
     run(kernel, batch * plan.jobs, plan.scratch_floats, [*fields, *plan.tail])
     return out
-
-
-def _align(line: Axis) -> tuple[int, int]:
-    """The first input that the aligned grid needs, and where on that grid the padded signal starts.
-
-    Position up * g + r, r = 1 … up, counted from the first sample of the signal, depends on the inputs from g + 1 on.
-    """
-    group = (-line.pad - 1) // line.up
-    return group + 1, -line.pad - (line.up * group + 1)
-
-
-def _is_mirrored(taps: np.ndarray) -> bool:
-    return bool(np.abs(taps - taps[:, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
-
-
-def _is_mirrored_in_phases(taps: np.ndarray) -> bool:
-    """Whether the last phase is the first one backwards, and so on; [phases, reach]."""
-    even = taps.shape[0] % 2 == taps.shape[1] % 2 == 0
-    return even and bool(np.abs(taps - taps[::-1, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
-
-
-def _fold(taps: np.ndarray) -> np.ndarray:
-    """Factors of the sums, then of the differences, of samples that a phase and its mirror image multiply with the same taps."""
-    half = taps.shape[1] // 2
-    return (
-        np.concatenate([taps + taps[:, ::-1], taps - taps[:, ::-1]], 1)[:, [*range(half), *range(2 * half, 3 * half)]]
-        / 2
-    )
-
-
-def _phases(line: Axis, taps: bytes, reach: int) -> np.ndarray:
-    """The taps that meet samples, [phase r = 1 … up, input g + 1 … g + reach]."""
-    values = np.frombuffer(taps)
-    index = line.up * (np.arange(reach)[None, :] + 1) - (np.arange(line.up)[:, None] + 1)
-    return np.where(index < line.taps, values[np.minimum(index, line.taps - 1)], 0.0)
-
-
-def _share(size: int, most: int, multiple: int) -> tuple[int, int]:
-    """How many parts of at most about `most`, and how long they are: a multiple of `multiple`."""
-    parts = max(1, round(size / most))
-    length = -(-size // parts)
-    length = -(-length // multiple) * multiple
-    return -(-size // length), length
-
-
-def _segments(rows: int, others: int, threads: int) -> tuple[int, int]:
-    """Segments of rows such that every thread finds two jobs or more."""
-    wanted = -(-2 * threads // others) if threads > 1 else 1
-    segments = max(1, min(wanted, rows // _SEGMENT))
-    length = -(-rows // segments)
-    return -(-rows // length), length

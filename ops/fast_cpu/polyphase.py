@@ -1,4 +1,4 @@
-"""Filtered leaky ReLU and resampling in plain torch, several times faster than the reference, with all derivatives.
+"""Filtered leaky ReLU, its adjoint, and resampling in plain torch, several times faster than the reference.
 
 Polyphase: nothing is multiplied with an inserted zero, nothing is computed that would be dropped. Each axis of a filter is
 a banded Toeplitz matrix; all its blocks are the same small dense matrix, so a step is a handful of matrix products,
@@ -10,16 +10,13 @@ channels at a time, so that it stays in the cache; the backward pass computes it
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.nn import functional as F
 
 from ops.fast_cpu.terms import Axis, Resampler, axis, band, resampler, separable_terms, transposed
-from ops.filtered_lrelu import LreluSpec, filtered_lrelu_reference
-from ops.upfirdn2d import FirSpec, upfirdn2d_reference
+from ops.filtered_lrelu import LreluSpec
 
 _CACHE_BYTES = 2**19
 """Upsampled rows kept at a time, per thread: half of a usual second-level cache."""
@@ -28,9 +25,6 @@ _TILE = 16
 _COLUMNS_UP, _COLUMNS_DOWN = 64, 16
 _ROWS_UP, _ROWS_DOWN = 24, 8
 """Outputs per block of a Toeplitz matrix: longer blocks make faster matrix products that hold more zeros; measured."""
-
-_SHORT = 6
-"""Taps up to which a plain filter is best applied as one two-dimensional convolution; measured."""
 
 Pointwise = Callable[..., Tensor]
 """Of the upsampled signals, which it may overwrite: what the last step filters."""
@@ -62,35 +56,6 @@ class FilteredLrelu:
         return other
 
 
-def filtered_lrelu(
-    x: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, bias: Tensor | None, spec: LreluSpec
-) -> Tensor:
-    """`ops.filtered_lrelu` for float32 and float64 on the CPU."""
-    plan = prepare(x, up_filter, down_filter, spec)
-    if plan is None or _differentiated(up_filter, down_filter):
-        return filtered_lrelu_reference(x, up_filter, down_filter, bias, spec)
-    if bias is not None:
-        x = x + bias.to(x.dtype)[:, None, None]
-    return _Forward.apply(x, plan) if spec.needs_gradient else _forward(x, plan)
-
-
-def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
-    """`ops.upfirdn2d` for float32 and float64 on the CPU."""
-    if f is None or x.ndim != 4 or f.ndim not in (1, 2) or _differentiated(f):
-        return upfirdn2d_reference(x, f, spec)  # copies nothing but samples, or says what is wrong
-    if spec.up == spec.down == (1, 1) and max(f.shape) <= _SHORT:
-        whole = torch.outer(f, f) if f.ndim == 1 else f
-        return upfirdn2d_reference(x, whole, spec)  # nothing to leave out: torch's own depthwise convolution is best
-    left, right, top, bottom = spec.padding
-    along_y = axis(x.shape[2], up=spec.up[1], down=spec.down[1], pad=(top, bottom), taps=f.shape[0])
-    along_x = axis(x.shape[3], up=spec.up[0], down=spec.down[0], pad=(left, right), taps=f.shape[-1])
-    if min(x.numel(), along_y.size_out, along_x.size_out) < 1:
-        return upfirdn2d_reference(x, f, spec)
-    taps = separable_terms(f, flip=spec.flip_filter, gain=spec.gain, precise=x.dtype == torch.float64)
-    step = resampler(along_y, along_x, taps)
-    return _Resample.apply(x, step) if spec.needs_gradient else _resample(x, step)
-
-
 def prepare(x: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, spec: LreluSpec) -> FilteredLrelu | None:
     """The two steps for an input like `x`; None where there is nothing to gain or something wrong: the reference's part."""
     known = [f for f in (up_filter, down_filter) if f is not None]
@@ -110,65 +75,19 @@ def prepare(x: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, spe
     return FilteredLrelu(up, down, spec.slope, spec.clamp)
 
 
-def _differentiated(*filters: Tensor | None) -> bool:
-    """Whether a gradient for a filter is wanted, which only the reference has."""
-    return torch.is_grad_enabled() and any(f is not None and f.requires_grad for f in filters)
+def forward(x: Tensor, steps: FilteredLrelu) -> Tensor:
+    """The filtered leaky ReLU of [batch, channels, height, width]."""
+    return _through((x,), (steps.up,), steps.activate, steps.down)
 
 
-class _Forward(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, plan: FilteredLrelu) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.plan = plan
-        return _forward(x, plan)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Adjoint.apply(*ctx.saved_tensors, gradient, ctx.plan), None
+def adjoint(x: Tensor, gradient: Tensor, steps: FilteredLrelu) -> Tensor:
+    """The gradient with respect to the input `x`, of that with respect to the output."""
+    return _through((x, gradient), (steps.up, transposed(steps.down)), steps.scale, transposed(steps.up))
 
 
-class _Adjoint(Function):
-    """The gradient with respect to the input: linear in the incoming gradient, and constant almost everywhere in `x`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gradient: Tensor, plan: FilteredLrelu) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.plan = plan
-        steps = plan.up, transposed(plan.down)
-        return _through((x, gradient), steps, plan.scale, transposed(plan.up))
-
-    @staticmethod
-    def backward(ctx: Any, tangent: Tensor) -> tuple[None, Tensor, None]:
-        return None, _Tangent.apply(*ctx.saved_tensors, tangent, ctx.plan), None
-
-
-class _Tangent(Function):
-    """The derivative of the output along `tangent`: the adjoint of `_Adjoint`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, tangent: Tensor, plan: FilteredLrelu) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.plan = plan
-        return _through((x, tangent), (plan.up, plan.up), plan.scale, plan.down)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
-        return None, _Adjoint.apply(*ctx.saved_tensors, gradient, ctx.plan), None
-
-
-class _Resample(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Resampler) -> Tensor:
-        ctx.step = step
-        return _resample(x, step)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Resample.apply(gradient, transposed(ctx.step)), None
-
-
-def _forward(x: Tensor, plan: FilteredLrelu) -> Tensor:
-    return _through((x,), (plan.up,), plan.activate, plan.down)
+def derivative(x: Tensor, tangent: Tensor, steps: FilteredLrelu) -> Tensor:
+    """The derivative of the output along `tangent`: the adjoint of `adjoint`."""
+    return _through((x, tangent), (steps.up, steps.up), steps.scale, steps.down)
 
 
 def _through(
@@ -277,7 +196,7 @@ def _multiply(a: Tensor, b: Tensor, out: Tensor, *, add: bool) -> None:
         torch.mm(a, b, out=out)
 
 
-def _resample(x: Tensor, step: Resampler) -> Tensor:
+def resample(x: Tensor, step: Resampler) -> Tensor:
     """A resampling step of [batch, channels, height, width]."""
     batch, channels = x.shape[:2]
     planes = x.reshape(batch * channels, *x.shape[2:])

@@ -149,7 +149,70 @@ class ModulationShape:
         return f'modulation_v{self.lanes}'
 
 
-Shape = FilterShape | WinogradShape | ProductShape | ModulationShape
+@dataclass(frozen=True, slots=True)
+class AdjointShape:
+    """A kernel for the gradient of the filtered leaky ReLU with respect to its input."""
+
+    lanes: int
+    """Channels in a vector."""
+    up: int
+    """From the input to the grid."""
+    reach: int
+    """Taps of the up filter per sample of the grid."""
+    taps: int
+    """Of the up filter."""
+    down: int
+    """From the grid to the output."""
+    gradient_reach: int
+    """Taps of the down filter per sample of the grid, which the gradient is upsampled with."""
+    rank: int
+    """Terms of the down filter."""
+    planar: bool
+    """As in `FilterShape`, of all three pictures."""
+
+    writer: ClassVar[str] = 'adjoint'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'gradient', 'output',
+        'input_sample', 'input_channel', 'input_row', 'input_pixel',
+        'gradient_sample', 'gradient_channel', 'gradient_row', 'gradient_pixel',
+        'output_sample', 'output_channel', 'output_row', 'output_pixel',
+        'channels', 'height', 'width', 'gradient_height', 'gradient_width',
+        'blocks', 'strips', 'strip', 'segments', 'segment',
+        'input_first_y', 'input_shift_y', 'input_first_x', 'input_shift_x',
+        'gradient_first_y', 'gradient_shift_y', 'gradient_first_x', 'gradient_shift_x',
+        'input_taps_x', 'input_taps_y', 'gradient_taps_x', 'gradient_taps_y', 'output_taps_x', 'output_taps_y',
+        'slope', 'limit', 'columns',
+    )  # fmt: skip
+    """Addresses, strides in floats, sizes. The output is as large as the input. `limit`: clamp, on the grid."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        steps = f'u{self.up}x{self.reach}t{self.taps}_d{self.down}x{self.gradient_reach}_r{self.rank}'
+        return f'adjoint_v{self.lanes}_{steps}{"p" if self.planar else ""}'
+
+    @property
+    def input_ring(self) -> int:
+        """Rows of the ring of inputs upsampled along x."""
+        return power_of_two(self.reach)
+
+    @property
+    def gradient_ring(self) -> int:
+        """Likewise of each term of the gradient."""
+        return power_of_two(self.gradient_reach)
+
+    @property
+    def output_ring(self) -> int:
+        """Rows of the ring of rows of the grid filtered down along x."""
+        return power_of_two(self.taps)
+
+    @property
+    def scratch_rows(self) -> int:
+        """Rows of the grid that fit the kernel's scratch memory."""
+        return 2 + self.input_ring + self.rank * self.gradient_ring + self.output_ring
+
+
+Shape = FilterShape | WinogradShape | ProductShape | ModulationShape | AdjointShape
 
 
 def power_of_two(number: int) -> int:

@@ -109,6 +109,18 @@ class Vec:
         """Lane by lane; what is not a number in `self` stays so."""
         return self._pick('<', other)
 
+    def where_positive(self, one: 'Vec', other: 'Vec') -> 'Vec':
+        """Lanes of `one` where this one's are above zero, else of `other`."""
+        builder = self.kernel.builder
+        above = builder.fcmp_ordered('>', self.value, self.kernel.constant(0.0).value)
+        return Vec(self.kernel, builder.select(above, one.value, other.value))
+
+    def where_below(self, limit: 'Vec', one: 'Vec', other: 'Vec') -> 'Vec':
+        """Lanes of `other` where this one's are `limit` or more, else of `one`."""
+        builder = self.kernel.builder
+        reached = builder.fcmp_ordered('>=', self.value, limit.value)
+        return Vec(self.kernel, builder.select(reached, other.value, one.value))
+
     def _pick(self, sign: str, other: 'Vec') -> 'Vec':
         builder = self.kernel.builder
         better = builder.fcmp_ordered(sign, other.value, self.value)

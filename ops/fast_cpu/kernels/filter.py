@@ -11,10 +11,9 @@ are the inputs g + 1 … g + reach. Then only the taps differ between calls, not
 from typing import Any
 
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
+from ops.fast_cpu.kernels.rows import Layout, add, dot, read_row, table, write_row, zeros
 from ops.fast_cpu.shapes import FilterShape
 
-CHAIN = 8
-"""Products that are summed one after the other."""
 OUTPUTS_AT_ONCE = 4
 """Results along x that are computed together, sharing what they load."""
 
@@ -36,10 +35,14 @@ class _Writer:
         kernel, shape = self.kernel, self.shape
         self.slope, self.clamp = kernel.number('slope'), kernel.number('clamp')
         self.floor, self.harmless = kernel.constant(0.0) - self.clamp, kernel.number('harmless')
-        self.up_x = _table(kernel.array('taps_up_x'), shape.up, shape.reach)
-        self.up_y = _table(kernel.array('taps_up_y'), shape.up, shape.reach)
-        self.down_x = _table(kernel.array('taps_down_x'), shape.rank, shape.taps)
-        self.down_y = _table(kernel.array('taps_down_y'), shape.rank, shape.taps)
+        self.up_x = table(kernel.array('taps_up_x'), shape.up, shape.reach)
+        self.up_y = table(kernel.array('taps_up_y'), shape.up, shape.reach)
+        self.down_x = table(kernel.array('taps_down_x'), shape.rank, shape.taps)
+        self.down_y = table(kernel.array('taps_down_y'), shape.rank, shape.taps)
+        self.input, self.output = (
+            Layout(*(self.number[f'{which}_{stride}'] for stride in ('channel', 'row', 'pixel')), shape.planar)
+            for which in ('input', 'output')
+        )
         scratch, columns = kernel.scratch, self.number['columns']
         self.row = scratch
         self.input_ring = scratch.at(columns)
@@ -101,44 +104,32 @@ class _Writer:
         outside = kernel.any_of(row < 0, row >= number['height'])
         with kernel.either(outside) as (yes, no):
             with yes:
-                self._zeros(place, kernel.integer(0), self.groups * shape.up)
+                zeros(kernel, place, 0, self.groups * shape.up)
             with no:
-                self._read_row(self.source.at(row * number['input_row']))
+                self._read_row(row)
                 with kernel.loop(self.groups) as group:
                     samples = [self.row.load((group + k) * lanes) for k in range(shape.reach)]
                     for phase, value in enumerate(self._upsampled(samples, self.up_x)):
                         place.store(value, (group * shape.up + phase) * lanes)
 
-    def _read_row(self, source: Array) -> None:
-        """The strip's part of an input row, scaled, plus bias, zero outside the picture."""
-        kernel, shape, number = self.kernel, self.shape, self.number
-        lanes, needed = shape.lanes, self.groups + (shape.reach - 1)
-        low = (0 - self.first_column).maximum(0).minimum(needed)
-        high = (number['width'] - self.first_column).maximum(low).minimum(needed)
-        source = source.at(self.first_column * number['input_pixel'])
-        self._zeros(self.row, kernel.integer(0), low)
-        self._zeros(self.row, high, needed)
-        if not shape.planar:
-            with kernel.loop(high, start=low) as column:
-                self._keep(source.load(column * number['input_pixel']), column)
-            return
-        with kernel.either(high - low >= lanes) as (whole, narrow):
-            with whole, kernel.loop(high, start=low, step=lanes) as column:
-                first = column.minimum(high - lanes)
-                pixels = kernel.transpose([source.load(first + number['input_channel'] * n) for n in range(lanes)])
-                for index, pixel in enumerate(pixels):
-                    self._keep(pixel, first + index)
-            with narrow, kernel.loop(high, start=low) as column:
-                self._keep(source.at(column).gather(number['input_channel']), column)
+    def _read_row(self, row: Int) -> None:
+        """The strip's part of an input row, scaled, plus bias."""
 
-    def _keep(self, pixel: Vec, column: Int) -> None:
-        value = pixel.fma(self.scale, self.bias)
-        self.peak.set(self.peak.get().maximum(value.magnitude()))
-        self.row.store(value, column * self.shape.lanes)
+        def change(pixel: Vec) -> Vec:
+            value = pixel.fma(self.scale, self.bias)
+            self.peak.set(self.peak.get().maximum(value.magnitude()))
+            return value
 
-    def _zeros(self, row: Array, start: Int, stop: Int) -> None:
-        with self.kernel.loop(stop, start=start) as column:
-            row.store(self.kernel.constant(0.0), column * self.shape.lanes)
+        read_row(
+            self.kernel,
+            self.source.at(row * self.input.row),
+            self.input,
+            first=self.first_column,
+            count=self.groups + (self.shape.reach - 1),
+            width=self.number['width'],
+            row=self.row,
+            change=change,
+        )
 
     def _grid_rows(self, group: Int) -> None:
         """`up` rows of the grid: upsampled along y, activated, and, if the filter is separable, filtered down along x."""
@@ -172,11 +163,11 @@ class _Writer:
     def _upsampled(self, samples: list[Vec], taps: list[list[Vec]]) -> list[Vec]:
         """One value of the grid per phase."""
         if not self.shape.up_mirrored:
-            return [_dot(samples, row) for row in taps]
+            return [dot(samples, row) for row in taps]
         half, phases = len(samples) // 2, len(taps)
         sums = [samples[n] + samples[-1 - n] for n in range(half)]
         differences = [samples[n] - samples[-1 - n] for n in range(half)]
-        pairs = [(_dot(sums, row[:half]), _dot(differences, row[half:])) for row in taps[: phases // 2]]
+        pairs = [(dot(sums, row[:half]), dot(differences, row[half:])) for row in taps[: phases // 2]]
         return [even + odd for even, odd in pairs] + [even - odd for even, odd in reversed(pairs)]
 
     def _grid_row(self, index: Int) -> Array:
@@ -197,7 +188,7 @@ class _Writer:
                 for result in range(together):
                     window = samples[result * shape.down :][: shape.taps]
                     for value, tap in zip(self._folded(window), taps, strict=False):
-                        sums[result] = _add(sums[result], value, tap)
+                        sums[result] = add(sums[result], value, tap)
             for result, total in enumerate(sums):
                 assert total is not None
                 place.store(total, (column + result) * lanes)
@@ -216,18 +207,16 @@ class _Writer:
         rows = [self._grid_row(first + tap) for tap in range(shape.taps)]
         if shape.rank == 1:
             with kernel.loop(self.width) as column:
-                value = _dot(self._folded([row.load(column * lanes) for row in rows]), self.down_y[0])
+                value = dot(self._folded([row.load(column * lanes) for row in rows]), self.down_y[0])
                 if shape.planar:
                     self.row.store(value, column * lanes)
                 else:
-                    target.store(value, column * number['output_pixel'])
+                    target.store(value, column * self.output.pixel)
+            if not shape.planar:
+                return
         else:
             self._down_along_y(rows)
-            if not shape.planar:
-                with kernel.loop(self.width) as column:
-                    target.store(self.row.load(column * lanes), column * number['output_pixel'])
-        if shape.planar:
-            self._write_row(target)
+        write_row(kernel, self.row, target, self.output, self.width)
 
     def _down_along_y(self, rows: list[Array]) -> None:
         """A row of the result of a filter of several terms."""
@@ -237,41 +226,5 @@ class _Writer:
             here = self.offset + column * shape.lanes
             samples = self._folded([row.load(here) for row in rows])
             for place, taps in zip(places, self.down_y, strict=True):
-                place.store(_dot(samples, taps), here)
+                place.store(dot(samples, taps), here)
         self._down_along_x(places, self.row)
-
-    def _write_row(self, target: Array) -> None:
-        """A finished row to the planes of its channels."""
-        kernel, lanes, plane = self.kernel, self.shape.lanes, self.number['output_channel']
-        with kernel.either(self.width >= lanes) as (whole, narrow):
-            with whole, kernel.loop(self.width, step=lanes) as column:
-                first = column.minimum(self.width - lanes)
-                planes = kernel.transpose([self.row.load((first + n) * lanes) for n in range(lanes)])
-                for index, values in enumerate(planes):
-                    target.store(values, first + plane * index)
-            with narrow, kernel.loop(self.width) as column:
-                target.at(column).scatter(self.row.load(column * lanes), plane)
-
-
-def _table(numbers: Array, rows: int, columns: int) -> list[list[Vec]]:
-    """Numbers in memory, row by row, each in all lanes of a vector."""
-    return [[numbers.splat(row * columns + column) for column in range(columns)] for row in range(rows)]
-
-
-def _dot(values: list[Vec], factors: list[Vec]) -> Vec:
-    """Sum of products; long ones in two sums, which do not wait for each other."""
-    chains = 1 if len(values) <= CHAIN else 2
-    sums: list[Vec | None] = [None] * chains
-    for index, (value, factor) in enumerate(zip(values, factors, strict=False)):  # mirrored taps: only the first half
-        sums[index % chains] = _add(sums[index % chains], value, factor)
-    first, *others = sums
-    assert first is not None
-    for other in others:
-        assert other is not None
-        first = first + other
-    return first
-
-
-def _add(total: Vec | None, value: Vec, factor: Vec) -> Vec:
-    """total + value * factor."""
-    return value * factor if total is None else value.fma(factor, total)

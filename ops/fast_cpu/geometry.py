@@ -1,0 +1,73 @@
+"""How a filtered leaky ReLU is laid out for its kernels: aligned grids, taps per phase, jobs."""
+
+import numpy as np
+
+from ops.fast_cpu import library
+from ops.fast_cpu.terms import Axis
+
+_ROUNDING = 2e-7
+_SEGMENT = 24
+"""Rows that a job makes at least, where columns and channels are too few to share."""
+NARROWEST = 4
+"""Channels that a kernel needs at least."""
+
+
+def lanes_for(channels: int) -> int:
+    """How many channels a vector of the kernels shall hold; 0 = too few for them."""
+    if channels < NARROWEST:
+        return 0
+    if library.has_wide_vectors() and channels >= 16 and channels % 16 not in range(1, 9):
+        return 16
+    return 8 if channels >= 8 else 4
+
+
+def align(line: Axis) -> tuple[int, int]:
+    """The first input that the aligned grid needs, and where on that grid the padded signal starts.
+
+    Position up * g + r, r = 1 … up, counted from the first sample of the signal, depends on the inputs from g + 1 on.
+    """
+    group = (-line.pad - 1) // line.up
+    return group + 1, -line.pad - (line.up * group + 1)
+
+
+def is_mirrored(taps: np.ndarray) -> bool:
+    """Whether every row reads the same backwards."""
+    return bool(np.abs(taps - taps[:, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
+
+
+def is_mirrored_in_phases(taps: np.ndarray) -> bool:
+    """Whether the last phase is the first one backwards, and so on; [phases, reach]."""
+    even = taps.shape[0] % 2 == taps.shape[1] % 2 == 0
+    return even and bool(np.abs(taps - taps[::-1, ::-1]).max() <= _ROUNDING * np.abs(taps).max())
+
+
+def fold(taps: np.ndarray) -> np.ndarray:
+    """Factors of the sums, then of the differences, of samples that a phase and its mirror image multiply with the same taps."""
+    half = taps.shape[1] // 2
+    return (
+        np.concatenate([taps + taps[:, ::-1], taps - taps[:, ::-1]], 1)[:, [*range(half), *range(2 * half, 3 * half)]]
+        / 2
+    )
+
+
+def phases(line: Axis, taps: bytes, reach: int) -> np.ndarray:
+    """The taps that meet samples, [phase r = 1 … up, input g + 1 … g + reach]."""
+    values = np.frombuffer(taps)
+    index = line.up * (np.arange(reach)[None, :] + 1) - (np.arange(line.up)[:, None] + 1)
+    return np.where(index < line.taps, values[np.minimum(index, line.taps - 1)], 0.0)
+
+
+def share(size: int, most: int, multiple: int) -> tuple[int, int]:
+    """How many parts of at most about `most`, and how long they are: a multiple of `multiple`."""
+    parts = max(1, round(size / most))
+    length = -(-size // parts)
+    length = -(-length // multiple) * multiple
+    return -(-size // length), length
+
+
+def segment_rows(rows: int, others: int, threads: int) -> tuple[int, int]:
+    """Segments of rows such that every thread finds two jobs or more."""
+    wanted = -(-2 * threads // others) if threads > 1 else 1
+    segments = max(1, min(wanted, rows // _SEGMENT))
+    length = -(-rows // segments)
+    return -(-rows // length), length

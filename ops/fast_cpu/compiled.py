@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from ops.fast_cpu import library, polyphase
+from ops.fast_cpu import differentiable, library
 from ops.fast_cpu.convolution import convolve, convolve_and_activate, modulate, prepared_weight
-from ops.fast_cpu.filter_call import FilterPlan, call_filter, plan_filter
+from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_filter
 from ops.fast_cpu.shapes import ProductShape, Shape
 from ops.filtered_lrelu import LreluSpec
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
@@ -61,14 +61,14 @@ def filtered_lrelu(
         y = _filtered(x, up_filter, down_filter, bias, spec, remembered=(spec, x.shape[1:2]))
         if y is not None:
             return y
-    return polyphase.filtered_lrelu(x, up_filter, down_filter, bias, spec)
+    return differentiable.filtered_lrelu(x, up_filter, down_filter, bias, spec)
 
 
 def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
     """`ops.upfirdn2d` by the kernel of the filtered leaky ReLU, whose activation then changes nothing."""
     alike = spec.up[0] == spec.up[1] and spec.down[0] == spec.down[1]
     if f is None or x.ndim != 4 or f.ndim not in (1, 2) or not alike or spec.gain <= 0:
-        return polyphase.upfirdn2d(x, f, spec)
+        return differentiable.upfirdn2d(x, f, spec)
     up, down, taps, shape = spec.up[0], spec.down[0], f * spec.gain ** (f.ndim / 2), tuple(f.shape)
     if up == 1 and down > 1:  # what is dropped is not computed
         lrelu = LreluSpec(1, down, spec.padding, 1.0, 1.0, None, spec.flip_filter, (), shape, False, False)
@@ -76,7 +76,7 @@ def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
     else:
         lrelu = LreluSpec(up, down, spec.padding, 1 / up**2, 1.0, None, spec.flip_filter, shape, (), False, False)
         y = _filtered(x, taps, None, None, lrelu, remembered=(spec, x.shape[1:2]))
-    return polyphase.upfirdn2d(x, f, spec) if y is None else y
+    return differentiable.upfirdn2d(x, f, spec) if y is None else y
 
 
 def synthesis_layer(
@@ -140,7 +140,7 @@ def _filtered(
     remembered: object,
 ) -> Tensor | None:
     """The kernel's result; None where it cannot be used, which is remembered for calls with the key `remembered`."""
-    planar = not (x.stride(1) == 1 and x.stride(3) != 1)
+    planar = is_planar(x)
     plan = plan_filter(x.shape, up_filter, down_filter, spec, planar=planar, threads=torch.get_num_threads())
     kernel = _kernel(plan, remembered)
     if kernel is None or not isinstance(plan, FilterPlan):

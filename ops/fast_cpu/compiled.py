@@ -39,7 +39,7 @@ def supports(x: Tensor, spec: Any) -> str | None:
     """None, or why compiled kernels do not run this call."""
     needs_gradient = spec.lrelu.needs_gradient if isinstance(spec, LayerSpec) else spec.needs_gradient
     if needs_gradient or forward_ad._current_level >= 0:
-        return 'its kernels have no gradients'
+        return 'gradients are asked for'
     if type(x) not in (Tensor, Parameter):
         return f'its kernels take plain tensors, not a {type(x).__name__}'
     if x.dtype != torch.float32:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ops.backend import report, use_backend
-from ops.fast_cpu import compiled, convolution, library, threads
+from ops.fast_cpu import compiled, convolution, library, polyphase, threads
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import lowpass
 from ops.synthesis_layer import synthesis_layer
@@ -172,6 +172,69 @@ def test_upfirdn2d_equals_the_reference(factors, f, flip_filter):
         assert_close(by_kernel('upfirdn2d', call, laid_out), exact(call, x), 2e-6)
 
 
+def gradients(call, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """First derivatives of a sum of the results, each weighted differently, and of their squares again."""
+    leaves = [one.detach().requires_grad_() for one in tensors]
+    with torch.enable_grad():
+        y = call(*leaves)
+        probe = torch.sin(torch.arange(y.numel(), dtype=y.dtype)).view_as(y)
+        first = torch.autograd.grad((y * probe).sum(), leaves, create_graph=True)
+        second = torch.autograd.grad(first[0].square().sum() + (y * probe).sum(), leaves)
+    return *(one.detach() for one in first), *second
+
+
+@pytest.mark.parametrize('name', FILTERS)
+@pytest.mark.parametrize('channels', [5, 19])
+@pytest.mark.parametrize('layout', ['rows', 'pixels'])
+def test_gradients_by_kernels_equal_those_of_the_reference(name, channels, layout, monkeypatch):
+    up_filter, down_filter, options = FILTERS[name]
+    x, bias = rand(2, channels, 26, 60), rand(channels)
+    if layout == 'pixels':
+        x = x.contiguous(memory_format=torch.channels_last)
+
+    def call(x, bias):
+        return filtered_lrelu(x, up_filter, down_filter, bias, clamp=1.5, **options)
+
+    monkeypatch.setattr(polyphase, 'forward', None)
+    monkeypatch.setattr(polyphase, 'adjoint', None)
+    expected = exact(lambda *tensors: gradients(call, *tensors), x, bias)
+    with use_backend('cpu', strict=True):
+        actual = gradients(call, x, bias)
+    for one, other in zip(actual, expected, strict=True):
+        assert_close(one, other, 5e-6)
+
+
+@pytest.mark.parametrize('up, down', [(1, 3), (2, 1), (3, 2), (4, 4)])
+@pytest.mark.parametrize('filters', [(ASYMMETRIC, FLAT), (ASYMMETRIC[:5], None), (None, ASYMMETRIC)])
+def test_gradients_by_kernels_are_right_for_odd_factors_filters_and_paddings(up, down, filters):
+    for padding in ((3, 1, 0, 2), (-1, 7, 4, -2)):
+        x = rand(1, 9, 15, 12)
+
+        def call(x, padding=padding):
+            return filtered_lrelu(x, *filters, up=up, down=down, padding=padding, slope=0.5, gain=0.8)
+
+        with use_backend('cpu', strict=True):
+            actual = gradients(call, x)
+        for one, other in zip(actual, exact(lambda x, call=call: gradients(call, x), x), strict=True):
+            assert_close(one, other, 5e-6)
+
+
+@pytest.mark.parametrize(
+    'factors',
+    [{'up': 2, 'padding': (2, 1, 2, 1), 'gain': 4}, {'down': 2, 'padding': 1}, {'up': 2, 'down': 3, 'padding': 4}],
+)
+@pytest.mark.parametrize('f', [ASYMMETRIC, torch.outer(ASYMMETRIC[:4], ASYMMETRIC[1:5]), FLAT])
+def test_gradients_of_upfirdn2d_equal_those_of_the_reference(factors, f):
+    def call(x):
+        return upfirdn2d(x, f, **factors)
+
+    x = rand(2, 9, 17, 20)
+    with use_backend('cpu', strict=True):
+        actual = gradients(call, x)
+    for one, other in zip(actual, exact(lambda x: gradients(call, x), x), strict=True):
+        assert_close(one, other, 5e-6)
+
+
 LAYERS = {
     '3x3': ((21, 19, 3, 3), 'up 2', {'conv_padding': 2}),
     '3x3 wide': ((40, 33, 3, 3), 'up 4', {'conv_padding': 2, 'clamp': 1.0}),
@@ -296,15 +359,11 @@ def test_filters_that_the_kernel_does_not_know_are_declined_with_a_reason(reason
 
 
 @pytest.mark.filterwarnings('ignore:.torch.jit.script. is deprecated')  # torch's own, inside make_dual
-def test_gradients_of_either_direction_are_left_to_plain_torch():
+def test_forward_derivatives_are_left_to_plain_torch():
     up_filter, down_filter, options = FILTERS['up 2']
     x = rand(1, 8, 20, 20)
-    with torch.enable_grad():
-        y = filtered_lrelu(x.requires_grad_(), up_filter, down_filter, **options)
-    assert y.requires_grad
-    assert 'no gradients' in report()['filtered_lrelu']
     with torch.autograd.forward_ad.dual_level():
-        dual = torch.autograd.forward_ad.make_dual(x.detach(), torch.ones_like(x))
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
         tangent = torch.autograd.forward_ad.unpack_dual(filtered_lrelu(dual, up_filter, down_filter, **options)).tangent
     assert tangent is not None and tangent.abs().sum() > 0
 

@@ -51,8 +51,8 @@ def synthesis_layer(
 ) -> Tensor:
     """`filtered_lrelu(modulated_conv2d(x, …), …)`.
 
-    `weight`, `styles`, `demodulate`, `conv_padding`, `input_gain`: as for `modulated_conv2d`; the others as for
-    `filtered_lrelu`.  Returns [batch, out channels, new height, new width], on the CPU with the channels of a pixel together
+    `weight`, `styles`, `demodulate`, `conv_padding`, `input_gain` as for `modulated_conv2d`, the others as for `filtered_lrelu`.
+    Returns [batch, out channels, new height, new width], on the CPU with the channels of a pixel together
     (`torch.channels_last`) where that is faster.
     """
     spec = _spec(

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ops.fast_cpu import library
 from ops.fast_cpu.filter_call import is_planar, why_not
-from ops.fast_cpu.geometry import align, lanes_for, phases, segment_rows, share
+from ops.fast_cpu.geometry import align, lanes_for, phases, segment_rows, share, tables
 from ops.fast_cpu.polyphase import FilteredLrelu
 from ops.fast_cpu.shapes import AdjointShape
 from ops.fast_cpu.terms import Axis, Resampler, transposed
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 
-_STRIP = 48
+_STRIP = 96
 """Columns of the input that a job makes at most; measured."""
 
 
@@ -28,8 +28,8 @@ class AdjointPlan:
     """Per sample."""
     tail: tuple[int, ...]
     """The kernel's fields from 'channels' on."""
-    tables: Tensor
-    """The taps, which `tail` points to."""
+    taps: Tensor
+    """What `tail` points to."""
     scratch_floats: int
 
 
@@ -62,21 +62,14 @@ def _plan(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, thread
     strips, strip = share(width, _STRIP, 4)
     blocks = -(-channels // lanes)
     segments, segment = segment_rows(height, blocks * strips, threads)
-    parts = [
-        _taps(up, 'x', reach),
-        _taps(up, 'y', reach),
-        _taps(back, 'x', gradient_reach),
-        _taps(back, 'y', gradient_reach),
-    ]
-    parts += [np.frombuffer(out.taps_x[0]), np.frombuffer(out.taps_y[0])]
-    tables = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
-    starts = np.cumsum([0] + [part.size for part in parts])[:6] * 4 + tables.data_ptr()
+    parts = [_taps(step, along, taps) for step, taps in ((up, reach), (back, gradient_reach)) for along in ('x', 'y')]
+    values, starts = tables([*parts, np.frombuffer(out.taps_x[0]), np.frombuffer(out.taps_y[0])])
     columns = ((strip + 4) * up.x.up + up.x.taps + 2 * (up.x.up + back.x.up) + reach + gradient_reach) * lanes
     tail = (channels, height, width, back.y.size_in, back.x.size_in, blocks, strips, strip, segments, segment)
     tail += (*_start(up.y, out.y), *_start(up.x, out.x), *_start(back.y, out.y), *_start(back.x, out.x))
     clamp = NO_LIMIT if steps.clamp is None else steps.clamp
-    tail += (*(int(start) for start in starts), float_bits(steps.slope), float_bits(clamp), columns)
-    return AdjointPlan(shape, blocks * strips * segments, tail, tables, columns * shape.scratch_rows)
+    tail += (*starts, float_bits(steps.slope), float_bits(clamp), columns)
+    return AdjointPlan(shape, blocks * strips * segments, tail, values, columns * shape.scratch_rows)
 
 
 def _taps(step: Resampler, along: str, reach: int) -> np.ndarray:

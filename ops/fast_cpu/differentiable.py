@@ -66,8 +66,8 @@ class _Forward(Function):
         return polyphase.forward(x, steps) if y is None else y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Adjoint.apply(*ctx.saved_tensors, gradient, ctx.steps), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _Adjoint.apply(*ctx.saved_tensors, *gradients, ctx.steps), None
 
 
 class _Adjoint(Function):
@@ -81,8 +81,8 @@ class _Adjoint(Function):
         return polyphase.adjoint(x, gradient, steps) if y is None else y
 
     @staticmethod
-    def backward(ctx: Any, tangent: Tensor) -> tuple[None, Tensor, None]:
-        return None, _Derivative.apply(*ctx.saved_tensors, tangent, ctx.steps), None
+    def backward(ctx: Any, *tangents: Tensor) -> tuple[None, Tensor, None]:
+        return None, _Derivative.apply(*ctx.saved_tensors, *tangents, ctx.steps), None
 
 
 class _Derivative(Function):
@@ -93,8 +93,8 @@ class _Derivative(Function):
         return polyphase.derivative(x, tangent, steps)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
-        return None, _Adjoint.apply(*ctx.saved_tensors, gradient, ctx.steps), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        return None, _Adjoint.apply(*ctx.saved_tensors, *gradients, ctx.steps), None
 
 
 class _Resample(Function):
@@ -105,5 +105,5 @@ class _Resample(Function):
         return polyphase.resample(x, step) if y is None else y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Resample.apply(gradient, transposed(ctx.step)), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _Resample.apply(*gradients, transposed(ctx.step)), None

@@ -19,6 +19,7 @@ from ops.fast_cpu.geometry import (
     phases,
     segment_rows,
     share,
+    tables,
 )
 from ops.fast_cpu.polyphase import FilteredLrelu
 from ops.fast_cpu.shapes import FilterShape
@@ -40,13 +41,12 @@ class FilterPlan:
     shape: FilterShape
     new_height: int
     new_width: int
-    segments: int
     jobs: int
     """Per sample."""
     tail: tuple[int, ...]
     """The kernel's fields from 'channels' on."""
-    tables: Tensor
-    """The taps, which `tail` points to."""
+    taps: Tensor
+    """What `tail` points to."""
     scratch_floats: int
     ones: Tensor
     zeros: Tensor
@@ -62,21 +62,26 @@ def plan_filter(
     threads: int,
 ) -> FilterPlan | str:
     """The call for an input [batch, channels, height, width], or why the kernel cannot do it."""
-    filters = tuple(None if f is None else (_content(f), tuple(f.shape)) for f in (up_filter, down_filter))
-    return _plan(x_shape[1:], *filters, spec, planar, threads)
+    channels, height, width = x_shape[1:]
+    return _plan((channels, height, width), _content(up_filter), _content(down_filter), spec, planar, threads)
 
 
-def _content(f: Tensor) -> bytes:
-    """The taps as a key: the same filter may come in another tensor, and another one in the same tensor."""
+_Content = tuple[bytes, tuple[int, ...]] | None
+
+
+def _content(f: Tensor | None) -> _Content:
+    """The taps and their shape as a key: the same filter may come in another tensor, and another one in the same tensor."""
+    if f is None:
+        return None
     f = f.to('cpu', torch.float32).contiguous()
-    return string_at(f.data_ptr(), f.numel() * 4)
+    return string_at(f.data_ptr(), f.numel() * 4), tuple(f.shape)
 
 
 @lru_cache(maxsize=256)
 def _plan(
     size: tuple[int, int, int],
-    up_filter: tuple[bytes, tuple[int, ...]] | None,
-    down_filter: tuple[bytes, tuple[int, ...]] | None,
+    up_filter: _Content,
+    down_filter: _Content,
     spec: LreluSpec,
     planar: bool,
     threads: int,
@@ -98,42 +103,47 @@ def plan_steps(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, t
     if reason is not None:
         return reason
     up, down = steps.up, steps.down
-    taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
-    mirrored = taps_y.shape[1] > 1 and is_mirrored(taps_y) and is_mirrored(taps_x)
-    reach = -(-up.x.taps // up.x.up)
-    up_x, up_y = phases(up.x, up.taps_x[0], reach), phases(up.y, up.taps_y[0], reach)
-    up_mirrored = up.x.up >= _FOLDED and is_mirrored_in_phases(up_x) and is_mirrored_in_phases(up_y)
-    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, len(taps_y), mirrored, up_mirrored, planar)
-    first_y, shift_y = align(up.y)
-    first_x, shift_x = align(up.x)
+    reach, taps = -(-up.x.taps // up.x.up), _taps(steps)
+    rank = len(down.taps_x)
+    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, rank, taps.mirrored, taps.up_mirrored, planar)
     strips, strip = share(down.x.size_out, _STRIP, 4)
     blocks = -(-channels // lanes)
     segments, segment = segment_rows(down.y.size_out, blocks * strips, threads)
     columns = ((strip + 4) * down.x.down + down.x.taps + 2 * up.x.up + reach) * lanes
-    largest = np.abs(up_x).sum(1).max() * np.abs(up_y).sum(1).max()
+    clamp = NO_LIMIT if steps.clamp is None else steps.clamp
+    harmless = min(0.999 * clamp / taps.largest, NO_LIMIT)
+    tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
+    tail += (*align(up.y), *align(up.x), *taps.starts)
+    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless), columns)
+    jobs, scratch = blocks * strips * segments, columns * shape.scratch_rows
+    sizes = down.y.size_out, down.x.size_out
+    return FilterPlan(shape, *sizes, jobs, tail, taps.values, scratch, torch.ones(channels), torch.zeros(channels))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taps:
+    """The taps of a call as its kernel reads them, and what was found out about them."""
+
+    values: Tensor
+    starts: tuple[int, ...]
+    """Addresses of the taps up along x and y, and down along x and y."""
+    mirrored: bool
+    up_mirrored: bool
+    largest: float
+    """Largest value of the grid for inputs of at most 1."""
+
+
+def _taps(steps: FilteredLrelu) -> _Taps:
+    up, down = steps.up, steps.down
+    taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
+    reach = -(-up.x.taps // up.x.up)
+    up_x, up_y = phases(up.x, up.taps_x[0], reach), phases(up.y, up.taps_y[0], reach)
+    up_mirrored = up.x.up >= _FOLDED and is_mirrored_in_phases(up_x) and is_mirrored_in_phases(up_y)
+    largest = float(np.abs(up_x).sum(1).max() * np.abs(up_y).sum(1).max())
     if up_mirrored:
         up_x, up_y = fold(up_x), fold(up_y)
-    parts = [up_x, up_y, taps_x, taps_y]
-    tables = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
-    starts = np.cumsum([0] + [part.size for part in parts])[:4] * 4 + tables.data_ptr()
-    clamp = NO_LIMIT if steps.clamp is None else steps.clamp
-    harmless = 0.999 * clamp / largest
-    tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
-    tail += (first_y, shift_y, first_x, shift_x, *(int(start) for start in starts))
-    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(min(harmless, NO_LIMIT)), columns)
-    jobs, scratch = blocks * strips * segments, columns * shape.scratch_rows
-    return FilterPlan(
-        shape,
-        down.y.size_out,
-        down.x.size_out,
-        segments,
-        jobs,
-        tail,
-        tables,
-        scratch,
-        torch.ones(channels),
-        torch.zeros(channels),
-    )
+    mirrored = taps_y.shape[1] > 1 and is_mirrored(taps_y) and is_mirrored(taps_x)
+    return _Taps(*tables([up_x, up_y, taps_x, taps_y]), mirrored, up_mirrored, largest)
 
 
 def why_not(steps: FilteredLrelu, lanes: int) -> str | None:

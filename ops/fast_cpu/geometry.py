@@ -1,6 +1,8 @@
 """How a filtered leaky ReLU is laid out for its kernels: aligned grids, taps per phase, jobs."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ops.fast_cpu import library
 from ops.fast_cpu.terms import Axis
@@ -71,3 +73,10 @@ def segment_rows(rows: int, others: int, threads: int) -> tuple[int, int]:
     segments = max(1, min(wanted, rows // _SEGMENT))
     length = -(-rows // segments)
     return -(-rows // length), length
+
+
+def tables(parts: list[np.ndarray]) -> tuple[Tensor, tuple[int, ...]]:
+    """Arrays of taps one after the other, float32, and the address of each."""
+    values = torch.from_numpy(np.concatenate([part.astype(np.float32).ravel() for part in parts]))
+    starts = np.cumsum([0] + [part.size for part in parts[:-1]]) * values.element_size() + values.data_ptr()
+    return values, tuple(int(start) for start in starts)

@@ -23,14 +23,20 @@ def _as_filtered_lrelu(step: Resampler) -> FilteredLrelu | None:
         return None
     one = np.ones((1, 1))
     if step.y.down == 1:
-        nothing = (Axis(1, 1, 0, 1, line.size_out, line.size_out) for line in (step.y, step.x))
-        return FilteredLrelu(step, resampler(*nothing, (one, one)), 1.0, None)
-    padded = [
-        Axis(1, 1, line.pad, 1, line.size_in, (line.size_out - 1) * line.down + line.taps) for line in (step.y, step.x)
-    ]
-    down = [
-        Axis(1, line.down, 0, line.taps, mid.size_out, line.size_out)
-        for line, mid in zip((step.y, step.x), padded, strict=True)
-    ]
-    taps = tuple(np.stack([np.frombuffer(term) for term in terms]) for terms in (step.taps_y, step.taps_x))
-    return FilteredLrelu(resampler(*padded, (one, one)), resampler(*down, taps), 1.0, None)
+        nothing = resampler(_plain(step.y.size_out), _plain(step.x.size_out), (one, one))
+        return FilteredLrelu(step, nothing, 1.0, None)
+    (padded_y, down_y), (padded_x, down_x) = _pad_first(step.y), _pad_first(step.x)
+    taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (step.taps_y, step.taps_x))
+    padded = resampler(padded_y, padded_x, (one, one))
+    return FilteredLrelu(padded, resampler(down_y, down_x, (taps_y, taps_x)), 1.0, None)
+
+
+def _plain(size: int) -> Axis:
+    """A step that does nothing."""
+    return Axis(1, 1, 0, 1, size, size)
+
+
+def _pad_first(line: Axis) -> tuple[Axis, Axis]:
+    """A step down as one that only pads or crops, then one that does neither."""
+    size = (line.size_out - 1) * line.down + line.taps
+    return Axis(1, 1, line.pad, 1, line.size_in, size), Axis(1, line.down, 0, line.taps, size, line.size_out)

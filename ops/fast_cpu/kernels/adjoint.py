@@ -8,7 +8,7 @@ kernel, but the two signals may have different factors, so each row of the grid 
 from dataclasses import dataclass
 
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Slot, Vec
-from ops.fast_cpu.kernels.rows import Layout, add, dot, read_row, table, write_row, zeros
+from ops.fast_cpu.kernels.rows import Layout, add, dot, layout, read_row, table, write_row, zeros
 from ops.fast_cpu.shapes import AdjointShape
 
 OUTPUTS_AT_ONCE = 4
@@ -33,7 +33,7 @@ class _Signal:
     taps_x: list[list[Vec]]
     """[rank * up][reach]."""
     taps_y: Array
-    layout: Layout
+    where: Layout
     source: Array | None = None
     first_column: Int | None = None
     offset: Int | None = None
@@ -60,21 +60,16 @@ class _Writer:
             'gradient', shape.down, shape.gradient_reach, shape.rank, shape.gradient_ring, place
         )
         self.output_ring = place.at(columns * (shape.rank * shape.gradient_ring))
-        self.output = self._layout('output')
+        self.output = layout(self.number, 'output', planar=shape.planar)
         self.output_taps_x = table(kernel.array('output_taps_x'), 1, shape.taps)[0]
         self.output_taps_y = table(kernel.array('output_taps_y'), 1, shape.taps)[0]
         self._job(kernel.job)
         return kernel.finish()
 
-    def _layout(self, name: str) -> Layout:
-        strides = (self.number[f'{name}_{stride}'] for stride in ('channel', 'row', 'pixel'))
-        return Layout(*strides, self.shape.planar)
-
     def _signal(self, name: str, up: int, reach: int, rank: int, ring_rows: int, rings: Array) -> _Signal:
         taps_x = table(self.kernel.array(f'{name}_taps_x'), rank * up, reach)
-        return _Signal(
-            name, up, reach, rank, ring_rows, rings, taps_x, self.kernel.array(f'{name}_taps_y'), self._layout(name)
-        )
+        taps_y, where = self.kernel.array(f'{name}_taps_y'), layout(self.number, name, planar=self.shape.planar)
+        return _Signal(name, up, reach, rank, ring_rows, rings, taps_x, taps_y, where)
 
     def _job(self, job: Int) -> None:
         kernel, shape, number = self.kernel, self.shape, self.number
@@ -87,7 +82,7 @@ class _Writer:
         bottom = (top + number['segment']).minimum(number['height'])
         used = (self.width - 1) * shape.up + shape.taps  # columns of the grid
         for signal in (self.input, self.gradient):
-            places = sample * number[f'{signal.name}_sample'] + channel * signal.layout.channel
+            places = sample * number[f'{signal.name}_sample'] + channel * signal.where.channel
             signal.source = kernel.array(signal.name).at(places)
             start = left * shape.up + number[f'{signal.name}_shift_x']
             group = start // signal.up
@@ -142,8 +137,8 @@ class _Writer:
         assert signal.source and signal.first_column is not None and signal.groups is not None
         read_row(
             self.kernel,
-            signal.source.at(row * signal.layout.row),
-            signal.layout,
+            signal.source.at(row * signal.where.row),
+            signal.where,
             first=signal.first_column,
             count=signal.groups + (signal.reach - 1),
             width=self.number['width' if signal.name == 'input' else 'gradient_width'],

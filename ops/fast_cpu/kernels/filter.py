@@ -11,7 +11,7 @@ are the inputs g + 1 … g + reach. Then only the taps differ between calls, not
 from typing import Any
 
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
-from ops.fast_cpu.kernels.rows import Layout, add, dot, read_row, table, write_row, zeros
+from ops.fast_cpu.kernels.rows import add, dot, layout, read_row, table, write_row, zeros
 from ops.fast_cpu.shapes import FilterShape
 
 OUTPUTS_AT_ONCE = 4
@@ -39,10 +39,8 @@ class _Writer:
         self.up_y = table(kernel.array('taps_up_y'), shape.up, shape.reach)
         self.down_x = table(kernel.array('taps_down_x'), shape.rank, shape.taps)
         self.down_y = table(kernel.array('taps_down_y'), shape.rank, shape.taps)
-        self.input, self.output = (
-            Layout(*(self.number[f'{which}_{stride}'] for stride in ('channel', 'row', 'pixel')), shape.planar)
-            for which in ('input', 'output')
-        )
+        self.input = layout(self.number, 'input', planar=shape.planar)
+        self.output = layout(self.number, 'output', planar=shape.planar)
         scratch, columns = kernel.scratch, self.number['columns']
         self.row = scratch
         self.input_ring = scratch.at(columns)

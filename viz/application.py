@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 from imgui_bundle import imgui
 
@@ -16,20 +14,20 @@ from gui_utils import widgets
 from gui_utils.dialogs import FileDialog
 from gui_utils.texture import Textures
 from gui_utils.window import Frame, Window
-from render import jobs
 from render.clips import clip_requests
-from render.follow import INTERVAL_SECONDS, Follower
 from render.request import RenderRequest
-from render.result import RenderResult, Spectrum
+from render.result import RenderResult
 from render.session import Session, SideName, is_animating, tick, to_request
-from render.session_file import BadFile, save_session
+from render.session_file import BadFile
 from render.worker import RenderWorker
 from viz import commands, editing, help_overlay, layout, menus
+from viz.averaging import Averaging
 from viz.canvas import draw_canvas
-from viz.captures import Captures
+from viz.captures import Captures, Said
 from viz.commands import Command
 from viz.files import capture_path
 from viz.fitting import fit_side
+from viz.following import Following
 from viz.hand import Hand
 from viz.history import History
 from viz.measure import Meter
@@ -39,13 +37,12 @@ from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_d
 from viz.panels import PANELS, draw_panels
 from viz.shortcuts import press_shortcuts, toggle_animation
 from viz.status_line import draw_status_line
-from viz.view import Average, Computed, Desk, FrameTimes, SideView, Task, View, average_subject
+from viz.view import Computed, Desk, FrameTimes, SideView, View
 
 IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.1
 SETTLE_SECONDS = 0.5
 """Edits by key that follow one another faster are undone together."""
-AVERAGE_JOB = 'average'
 SIDES: tuple[SideName, ...] = ('a', 'b')
 TITLES = tuple(panel.title for panel in PANELS)
 PLACES = {panel.title: panel.place for panel in PANELS}
@@ -70,16 +67,13 @@ class App:
         self.dialog = dialog or FileDialog()
         self.opening, self.captures, self.measuring = Opening(worker), Captures(worker), Measuring(worker)
         self.quit = False
+        self._averaging, self._following = Averaging(worker), Following()
         self._hand, self._times, self._memory, self._meter = Hand(), FrameTimes(), Computed(), Meter()
         self._asked: list[Command] = []
         self._requested: tuple[Session | None, tuple[RenderRequest | None, ...]] = (None, ())
-        self._averaged: tuple[SideName, RenderRequest] | None = None
         self._edited_at, self._edited_by_mouse = 0.0, False
         self._rebuild_layout, self._raise_tabs, self._first_frame = False, 0, True
         self._title, self._scale = '', session.window.scale
-        self._follower: Follower | None = None
-        self._looked_at = -INTERVAL_SECONDS
-        self._capture_window = self._capture_picture = False
 
     @property
     def wait_seconds(self) -> float | None:
@@ -117,6 +111,10 @@ class App:
         """Show a sentence for a while."""
         self.view = self.view.noticed(words, level)
 
+    def _tell(self, said: Said | None) -> None:
+        if said is not None:
+            self.say(said.words, said.level)
+
     def complain(self, words: str) -> None:
         """Show a sentence over the picture until it is closed."""
         self.view = replace(self.view, complaint=words)
@@ -124,7 +122,7 @@ class App:
     def draw(self, frame: Frame) -> None:
         """One frame: receive, draw, edit, ask, obey. To be called between the begin and end of `window.frame()`."""
         self.view = replace(self.view, seconds=self.view.seconds + frame.seconds)
-        self._take_captures()
+        self.captures.take(self.session, self.desk().side, self.window)
         self._receive()
         self._meter.look()
         if self.view.measured is not self._meter.measured:
@@ -203,12 +201,13 @@ class App:
             if result is not None:
                 self._answered(name, result)
         for said in self.captures.poll():
-            self.say(said.words, said.level)
-        self._receive_average()
+            self._tell(said)
+        self.view = self._averaging.poll(self.view)
         self.measuring.poll(self.session)
         if self.view.laboratory is not self.measuring.laboratory:
             self.view = replace(self.view, laboratory=self.measuring.laboratory)
-        self._follow()
+        if (newer := self._following.poll(self.session, is_opening=self.opening.is_busy)) is not None:
+            self.begin((newer,))
         if self.view.opening is not self.opening.task or self.view.recording is not self.captures.clip:
             self.view = replace(self.view, opening=self.opening.task, recording=self.captures.clip)
 
@@ -230,34 +229,6 @@ class App:
             if fitted is not side:
                 self.session = editing.with_named_side(self.session, name, fitted)
         self._meter.note(result)
-
-    def _receive_average(self) -> None:
-        report = self.worker.poll_job(AVERAGE_JOB) if self._averaged is not None else None
-        if report is None or self._averaged is None:
-            return
-        name, subject = self._averaged
-        spectrum = report.outcome if report.done else report.progress.partial
-        if isinstance(spectrum, Spectrum):
-            side = replace(self.view.side(name), average=Average(spectrum, subject))
-            self.view = self.view.with_side(name, side)
-        task = None if report.done else Task('Averaging …', report.progress.fraction, report.progress.text)
-        self.view = replace(self.view, averaging=task)
-        if report.done:
-            self._averaged = None
-            if report.error is not None:
-                self.say(report.error, 'bad')
-
-    def _follow(self) -> None:
-        """Once a second: whether the run that is open has a newer snapshot; it is then opened in place of the old."""
-        now = time.monotonic()  # the window's clock stands still while it sleeps
-        if now - self._looked_at < INTERVAL_SECONDS or self.session.a.model is None:
-            return
-        self._looked_at = now
-        key = self.session.a.model
-        if self._follower is None or str(self._follower.folder) != key.path:
-            self._follower = Follower(Path(key.path)) if Path(key.path).is_dir() else None
-        if self._follower is not None and self._follower.changed() and not self.opening.is_busy:
-            self.begin((Plan(key.path, 'a', key.network),))
 
     # What changes because of this frame
 
@@ -304,27 +275,26 @@ class App:
             case commands.CancelOpening():
                 self.opening.cancel()
             case commands.AverageSpectrum(count):
-                self._start_average(count)
+                self.view = self._averaging.start(self.session, self.view, count)
             case commands.CancelAverage():
-                self.worker.cancel(AVERAGE_JOB)
+                self._averaging.cancel()
             case commands.ForgetAverage():
                 name = self.session.active
                 self.view = self.view.with_side(name, replace(self.view.side(name), average=None))
             case _ if isinstance(command, commands.MeasuringCommand):
                 said = self.measuring.obey(command, self.session, self.desk().model)
-                if said is not None:
-                    self.say(said.words, said.level)
+                self._tell(said)
             case commands.SavePicture():
-                self._capture_picture = True
+                self.captures.wants_picture = True
             case commands.SaveWindow():
-                self._capture_window = True
+                self.captures.wants_window = True
             case commands.RecordClip():
                 path = capture_path(self.session, self.desk().model, '.mp4', what=self.session.capture.motion)
                 self.captures.record(path, clip_requests(self.session), self.session)
             case commands.CancelClip():
                 self.captures.cancel_clip()
             case commands.SaveSession():
-                self._save_session()
+                self._tell(self.captures.save_session(self.session, self.desk().model))
             case commands.Undo():
                 self._travel(*self.view.history.undo(self.session))
             case commands.Redo():
@@ -352,37 +322,6 @@ class App:
         """Go to another session of the history."""
         self.view = replace(self.view, history=history)
         self.session = session
-
-    def _start_average(self, count: int) -> None:
-        name = self.session.active if self.session.b is not None else 'a'
-        request = to_request(self.session, name)
-        if request is None:
-            return
-        self._averaged = (name, average_subject(request))
-        self.view = replace(self.view, averaging=Task('Averaging …', 0.0, f'0 of {count} latents'))
-        self.worker.start(partial(jobs.average_spectrum, request=request, count=count), name=AVERAGE_JOB)
-
-    def _save_session(self) -> None:
-        path = capture_path(self.session, self.desk().model, '.json', what='session')
-        try:
-            save_session(path, self.session)
-        except BadFile as error:
-            self.say(str(error), 'bad')
-            return
-        self.say(f'Wrote {path}', 'good')
-
-    def _take_captures(self) -> None:
-        """Captures that were asked for, once what they show is there."""
-        if self._capture_window:
-            self._capture_window = False
-            path = capture_path(self.session, self.desk().model, '.png', what='window')
-            self.captures.write(path, self.window.pixels(), self.session)
-        known = self.desk().side
-        if self._capture_picture and (known.is_final or known.error is not None):
-            self._capture_picture = False
-            if known.result is not None and known.result.image is not None:
-                path = capture_path(self.session, known.model, '.png')
-                self.captures.write(path, known.result.image, self.session)
 
     def _tell_window(self) -> None:
         """Title and scale, when they change."""

@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from gui_utils.readouts import Level
+from gui_utils.window import Window
 from render import jobs
 from render.png_session import save_png, shared_text
 from render.request import RenderRequest
+from render.result import GeneratorInfo
 from render.session import Session
+from render.session_file import BadFile, save_session
 from render.worker import Progress, RenderWorker
-from viz.view import Task
+from viz.files import capture_path
+from viz.view import SideView, Task
 
 WRITE_JOB, CLIP_JOB = 'write', 'clip'
 
@@ -35,6 +39,10 @@ class Captures:
     def __init__(self, worker: RenderWorker) -> None:
         self._worker = worker
         self._writing = False
+        self.wants_picture = False
+        """The picture is written once it is there."""
+        self.wants_window = False
+        """The window is written as it was drawn last."""
         self.clip: Task | None = None
         """The clip that is being recorded, for the panels."""
 
@@ -48,6 +56,26 @@ class Captures:
         self._writing = True
         text = shared_text(session)
         self._worker.start(partial(_write_job, path=path, pixels=pixels, text=text), name=WRITE_JOB)
+
+    def take(self, session: Session, known: SideView, window: Window) -> None:
+        """Write what is wanted, once it is there. `known`: of the side whose picture is wanted."""
+        if self.wants_window:
+            self.wants_window = False
+            path = capture_path(session, known.model, '.png', what='window')
+            self.write(path, window.pixels(), session)
+        if self.wants_picture and (known.is_final or known.error is not None):
+            self.wants_picture = False
+            if known.result is not None and known.result.image is not None:
+                self.write(capture_path(session, known.model, '.png'), known.result.image, session)
+
+    def save_session(self, session: Session, model: GeneratorInfo | None) -> Said:
+        """Write the session file, and say so."""
+        path = capture_path(session, model, '.json', what='session')
+        try:
+            save_session(path, session)
+        except BadFile as error:
+            return Said(str(error), 'bad')
+        return Said(f'Wrote {path}')
 
     def record(self, path: Path, requests: tuple[RenderRequest, ...], session: Session) -> None:
         """Render `requests` into an MP4 that carries `session`."""

@@ -204,7 +204,7 @@ def test_a_spectrum_is_averaged_and_forgotten(rig: Rig, monkeypatch: pytest.Monk
             yield Progress((index + 1) / count, f'{index + 1} of {count} latents', partial=spectrum)
         return spectrum
 
-    monkeypatch.setattr('viz.application.jobs.average_spectrum', average)
+    monkeypatch.setattr('viz.averaging.jobs.average_spectrum', average)
     rig.driver.click('Spectrum/Average 32')
     rig.settle()
     assert rig.app.view.a.shown_spectrum().samples == 32
@@ -351,11 +351,11 @@ def test_a_followed_run_is_opened_again_when_it_has_a_newer_snapshot(
     rig = make_rig(infos={str(tmp_path): make_info()})
     rig.open(str(tmp_path))
     rig.change(transform=TransformState(x=0.2))
-    rig.app._looked_at = -10.0  # long ago
+    rig.app._following._looked_at = -10.0  # long ago
     rig.driver.step(2)
     assert rig.renderer.models.opened == [str(tmp_path)]
     (tmp_path / 'snapshot-000200.safetensors').write_bytes(b'new')
-    rig.app._looked_at = -10.0  # long ago
+    rig.app._following._looked_at = -10.0  # long ago
     rig.driver.step(2)
     rig.settle()
     assert rig.renderer.models.opened == [str(tmp_path)] * 2

@@ -9,7 +9,7 @@ from typing import Any
 _PACKAGES = {
     'torch': 'torch',
     'numpy': 'numpy',
-    'numba': 'numba',
+    'llvmlite': 'llvmlite',
     'cupy-cuda13x': 'cupy',
     'imgui-bundle': None,
     'glfw': None,

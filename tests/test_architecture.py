@@ -19,7 +19,7 @@ ALLOWED = {
 }
 ONLY_IN = {
     'cupy': {'ops'},
-    'numba': {'ops'},
+    'llvmlite': {'ops'},
     'glfw': {'gui_utils'},
     'OpenGL': {'gui_utils'},
     'imgui_bundle': {'gui_utils', 'viz'},

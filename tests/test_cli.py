@@ -416,7 +416,7 @@ def test_help_imports_neither_torch_nor_imgui():
         'import sys, visualizer\n'
         "try: visualizer.main(['render', '--help'])\n"
         'except SystemExit: pass\n'
-        "print([name for name in ('torch', 'imgui_bundle', 'numba', 'glfw') if name in sys.modules])"
+        "print([name for name in ('torch', 'imgui_bundle', 'llvmlite', 'glfw') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
@@ -424,7 +424,7 @@ def test_help_imports_neither_torch_nor_imgui():
     assert done.stdout.splitlines()[-1] == '[]', done.stderr
 
 
-@pytest.mark.parametrize('missing', [('torch',), ('numba', 'imgui_bundle', 'OpenGL', 'imageio_ffmpeg', 'OpenEXR')])
+@pytest.mark.parametrize('missing', [('torch',), ('llvmlite', 'imgui_bundle', 'OpenGL', 'imageio_ffmpeg', 'OpenEXR')])
 def test_doctor_says_what_is_missing(missing, tmp_path):
     for name in missing:
         (tmp_path / f'{name}.py').write_text(f"raise ImportError('no {name} on this machine')\n")

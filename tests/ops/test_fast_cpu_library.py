@@ -73,7 +73,7 @@ def test_only_the_background_thread_imports_the_compiler():
             'from ops.fast_cpu import library',
             'from ops.backend import report; report()',
             'from ops.filtered_lrelu import filtered_lrelu',
-            'assert not {"llvmlite", "numba"} & set(sys.modules)',
+            'assert "llvmlite" not in sys.modules',
             'seen = []',
             'import builtins; original = builtins.__import__',
             'def spy(name, *rest, **more):',
@@ -81,13 +81,13 @@ def test_only_the_background_thread_imports_the_compiler():
             '    return original(name, *rest, **more)',
             'builtins.__import__ = spy',
             'with torch.no_grad(): filtered_lrelu(torch.ones(1, 8, 9, 9), torch.ones(3), None, up=2)',
-            'print(set(seen), "numba" in sys.modules, library.status())',
+            'print(set(seen), library.status())',
         ]
     )
     output = subprocess.run(
         [sys.executable, '-c', program], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    assert output == "{'kernel compiler'} False 1 kernels compiled, 0 read from the disk\n"
+    assert output == "{'kernel compiler'} 1 kernels compiled, 0 read from the disk\n"
 
 
 def test_a_second_start_reads_the_kernel_from_the_disk(monkeypatch):

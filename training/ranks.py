@@ -1,0 +1,117 @@
+"""Several processes, on one machine or many, that train as one: what torchrun started, and what they tell each other.
+
+PyTorch's own `torch.distributed`: NCCL between GPUs, gloo between CPUs. Gradients are added up once per network and
+phase, after the last of its backward passes: the same sums that DistributedDataParallel's hooks make, which can serve
+neither several forward passes before a step nor gradients of gradients (R1, path length) reliably.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+
+from training.errors import TrainingError
+
+_TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among all; the default is a process on its own, for which every exchange is nothing."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    """Among those of this machine: the number of its GPU."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that writes files and speaks."""
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its mean over the processes; one message for all."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.count == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over the processes, of the same shape; every process gets the same."""
+        if self.count == 1:
+            return values
+        total = values.detach().clone()
+        distributed.all_reduce(total)
+        return total / self.count
+
+    def any(self, flag: bool) -> bool:
+        """Whether at least one process says yes: all then stop together."""
+        if self.count == 1:
+            return flag
+        said = torch.tensor(float(flag), device=_message_device())
+        distributed.all_reduce(said, op=distributed.ReduceOp.MAX)
+        return bool(said)
+
+    def wait(self) -> None:
+        """Go on when all have come here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+ALONE = Ranks()
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several that `torchrun` started."""
+    return int(os.environ.get('WORLD_SIZE', '1')) > 1
+
+
+@contextmanager
+def joined(*, gpu: bool) -> Iterator[Ranks]:
+    """This process in the company that `torchrun` made, until the block ends; `ALONE` without it.
+
+    `gpu`: talk through NCCL, each with the GPU of its local rank. Raises `TrainingError` when they cannot find each other.
+    """
+    if not started_by_torchrun():
+        yield ALONE
+        return
+    local_rank = int(os.environ.get('LOCAL_RANK', '0'))
+    if gpu:
+        _choose_gpu(local_rank)
+    try:
+        distributed.init_process_group('nccl' if gpu else 'gloo', timeout=_TIMEOUT)
+    except (RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f'The processes could not find each other ({_first_line(error)}); start them with torchrun, all alike.'
+        ) from error
+    try:
+        yield Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank)
+    finally:
+        distributed.destroy_process_group()
+
+
+def _choose_gpu(local_rank: int) -> None:
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        raise TrainingError(
+            f'torchrun started process {local_rank + 1} on this machine, which has {count} GPUs; '
+            f'use --nproc_per_node={count}.'
+        )
+    torch.cuda.set_device(local_rank)
+
+
+def _message_device() -> torch.device:
+    """Where a message to the others must lie."""
+    return torch.device('cuda' if distributed.get_backend() == 'nccl' else 'cpu')
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split('\n')[0]

@@ -306,7 +306,7 @@ def _noise_moves(noise: NoiseState) -> bool:
 
 def _tick_side(side: Side, seconds: float) -> Side:
     if side.latent.animate:
-        side = replace(side, latent=replace(side.latent, x=side.latent.x + side.latent.speed * seconds))
+        side = replace(side, latent=replace(side.latent, x=max(side.latent.x + side.latent.speed * seconds, 0.0)))
     step = side.transform.speed * seconds
     if side.transform.animate == 'rotate':
         degrees = (side.transform.degrees + 360 * step + 180) % 360 - 180

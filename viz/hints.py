@@ -6,23 +6,16 @@ from render.request import RenderRequest
 from render.result import GeneratorInfo, RenderResult
 from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, Side
 
-SHORTEN_SEEDS_FROM = SEED_LIMIT // 2
-
 
 def nearest_seed(latent: LatentState) -> int:
     """The seed of the lattice point next to the latent."""
     return (round(latent.x) + LATTICE_ROW * round(latent.y)) % SEED_LIMIT
 
 
-def seed_label(seed: int) -> str:
-    """The seed as text; the last ones before the limit as the negative numbers that they continue."""
-    return str(seed - SEED_LIMIT) if seed >= SHORTEN_SEEDS_FROM else str(seed)
-
-
 def latent_label(latent: LatentState) -> str:
     """'seed 12' on a lattice point, 'near seed 12' between."""
     between = latent.x != round(latent.x) or latent.y != round(latent.y)
-    return f'{"near " if between else ""}seed {seed_label(nearest_seed(latent))}'
+    return f'{"near " if between else ""}seed {nearest_seed(latent)}'
 
 
 def layer_label(side: Side, model: GeneratorInfo | None) -> str:

@@ -11,7 +11,7 @@ from gui_utils import theme, widgets
 from render.result import GeneratorInfo
 from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, lattice_seeds
 from viz.editing import available, updated
-from viz.hints import another_seed, nearest_seed, seed_label
+from viz.hints import another_seed, nearest_seed
 
 CELL_EM = 5.0
 """On the screen, between two seeds of the map."""
@@ -45,7 +45,17 @@ def at_seed(state: LatentState, seed: int) -> LatentState:
 
 def stepped(state: LatentState, step: int) -> LatentState:
     """The latent on the seed `step` places to the right of the nearest one."""
-    return updated(state, x=float(round(state.x) + step), y=float(round(state.y)))
+    column, row = round(state.x) + step, round(state.y)
+    return (
+        updated(state, x=float(column), y=float(row))
+        if column >= 0
+        else at_seed(state, max(column + LATTICE_ROW * row, 0))
+    )
+
+
+def on_map(state: LatentState) -> LatentState:
+    """The latent within the map, which begins with seed 0: beyond, seeds would count back from the largest."""
+    return updated(state, x=max(state.x, 0.0), y=max(state.y, 0.0))
 
 
 def _seed_row(state: LatentState) -> LatentState:
@@ -95,7 +105,7 @@ def _map(state: LatentState, rows_below: float) -> LatentState:
     imgui.invisible_button('seed map', size)
     cell, io = CELL_EM * em, imgui.get_io()
     if imgui.is_item_active() and (io.mouse_delta.x or io.mouse_delta.y):
-        state = updated(state, x=state.x - io.mouse_delta.x / cell, y=state.y - io.mouse_delta.y / cell)
+        state = on_map(updated(state, x=state.x - io.mouse_delta.x / cell, y=state.y - io.mouse_delta.y / cell))
     if imgui.is_item_hovered():
         imgui.set_mouse_cursor(imgui.MouseCursor_.resize_all)
         if imgui.is_mouse_double_clicked(imgui.MouseButton_.left):
@@ -108,7 +118,7 @@ def _map(state: LatentState, rows_below: float) -> LatentState:
 def _seed_below(state: LatentState, mouse: ImVec2, corner: ImVec2, size: ImVec2, cell: float) -> LatentState:
     x = state.x + (mouse.x - corner.x - size.x / 2) / cell
     y = state.y + (mouse.y - corner.y - size.y / 2) / cell
-    return updated(state, x=float(round(x)), y=float(round(y)))
+    return on_map(updated(state, x=float(round(x)), y=float(round(y))))
 
 
 def _draw_map(state: LatentState, corner: ImVec2, size: ImVec2, cell: float) -> None:
@@ -120,9 +130,9 @@ def _draw_map(state: LatentState, corner: ImVec2, size: ImVec2, cell: float) -> 
     canvas.push_clip_rect(corner, end, True)
     across, down = size.x / 2 / cell + 0.5, size.y / 2 / cell + 0.5
     weights = dict(lattice_seeds(state.x, state.y))
-    for row in range(math.ceil(state.y - down), math.floor(state.y + down) + 1):
+    for row in range(max(math.ceil(state.y - down), 0), math.floor(state.y + down) + 1):
         y = center.y + (row - state.y) * cell
-        for column in range(math.ceil(state.x - across), math.floor(state.x + across) + 1):
+        for column in range(max(math.ceil(state.x - across), 0), math.floor(state.x + across) + 1):
             place = ImVec2(center.x + (column - state.x) * cell, y)
             seed = (column + LATTICE_ROW * row) % SEED_LIMIT
             _draw_seed(canvas, place, seed, weights.get(seed, 0.0), em, left=corner.x)
@@ -140,7 +150,7 @@ def _draw_seed(canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float
     if place.x + 0.35 * em < left:
         return  # half a number would be another number
     colour = theme.faded(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED))
-    canvas.add_text(ImVec2(round(place.x + 0.35 * em), round(place.y - 1.25 * em)), colour, seed_label(seed))
+    canvas.add_text(ImVec2(round(place.x + 0.35 * em), round(place.y - 1.25 * em)), colour, str(seed))
 
 
 def _draw_cross(canvas: imgui.ImDrawList, center: ImVec2, em: float) -> None:

@@ -107,7 +107,7 @@ PANELS: tuple[Panel, ...] = (
     Panel('Sticking', layout.RIGHT_BOTTOM, _sticking),
     Panel('Filters', layout.RIGHT_BOTTOM, _filters),
     Panel('Capture', layout.RIGHT_BOTTOM, _capture),
-    Panel('Performance', layout.RIGHT_BOTTOM, _performance),
+    Panel('Speed', layout.RIGHT_BOTTOM, _performance),
 )
 
 

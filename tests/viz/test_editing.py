@@ -42,8 +42,8 @@ def test_recent_paths_are_unique_and_few() -> None:
     assert len(session.recent) == 10 == len(set(session.recent))
 
 
-def test_seeds_before_zero_are_written_as_negative() -> None:
-    assert hints.seed_label(hints.nearest_seed(LatentState(x=-1))) == '-1'
+def test_a_seed_is_written_as_it_is_typed() -> None:
+    assert hints.latent_label(LatentState(x=47.0, y=21474836.0)) == 'seed 2147483647'
     assert hints.latent_label(LatentState(x=2, y=1)) == 'seed 102'
     assert hints.latent_label(LatentState(x=2.4, y=1)) == 'near seed 102'
 

@@ -167,6 +167,19 @@ def test_seeds_are_typed_stepped_and_drawn(tester: PanelTester) -> None:
     assert tester.click(latent_panel, typed, 'Random', INFO) != typed
 
 
+def test_the_map_ends_at_seed_0(tester: PanelTester) -> None:
+    state = tester.drag(latent_panel, LatentState(x=0.5), 'seed map', INFO, by=(400, 200))
+    assert (state.x, state.y) == (0, 0)
+    assert tester.click(latent_panel, state, 'Previous', INFO) == state
+    draw(tester, latent_panel, state, INFO)
+    assert not [item.label for item in tester.recorder.texts if item.label.startswith(('-', '21474'))]
+
+
+def test_the_seed_before_the_first_of_a_row_is_the_last_of_the_row_above(tester: PanelTester) -> None:
+    state = tester.click(latent_panel, LatentState(x=0, y=3), 'Previous', INFO)
+    assert (state.x, state.y) == (99, 2)
+
+
 def test_the_largest_seed_can_be_typed(tester: PanelTester) -> None:
     typed = tester.type(latent_panel, LatentState(), 'Seed', str(SEED_LIMIT - 1), INFO)
     assert int(typed.x + 100 * typed.y) == SEED_LIMIT - 1

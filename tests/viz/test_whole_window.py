@@ -75,7 +75,7 @@ def test_every_panel_changes_the_picture_that_a_command_would_render(
         use('Spectrum', 'Spectrum/Average 3', changes=False)
         assert app.view.a.shown_spectrum().samples == 3
         use('Filters', 'Filters/Filters', 'Bilinear')
-        use('Performance', 'Performance/float32')
+        use('Speed', 'Speed/float32')
         driver.keys(imgui.Key.u)
         rig.settle()
         result = app.view.a.result

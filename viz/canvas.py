@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import replace
 
-import numpy as np
 from imgui_bundle import ImVec2, imgui
 from imgui_bundle import icons_fontawesome_6 as icons
 
-from gui_utils import theme, widgets
-from render.result import RenderResult
-from render.session import CanvasState, Session, SideName
+from gui_utils import widgets
+from render.session import CanvasState, Session
 from viz import geometry, overlay
 from viz.editing import sides, updated
-from viz.geometry import Placement, Rectangle
-from viz.hand import Hand, hold, is_on_ring
+from viz.geometry import Rectangle
+from viz.hand import Hand
+from viz.pane import draw_side
 from viz.view import Desk
 
 TITLE = 'Picture'
-CHECKER_PIXELS = 10.0
-"""Of a square of the checkerboard, at scale 1."""
-SHARP_FROM = 2.0
-"""Screen pixels per picture pixel from which enlarged pixels are shown as squares."""
-
-
 TOOLBAR_EM = 29.0
 """Narrower panes show the tools without words."""
 TOOLS = (
@@ -57,7 +48,7 @@ def draw_canvas(session: Session, desk: Desk, hand: Hand) -> Session:
         whole = Rectangle(corner.x, corner.y, max(room.x, 1.0), max(room.y, 1.0))
         names = sides(session)
         for index, name in enumerate(names):
-            session = _draw_side(session, name, split(whole, index, len(names)), desk, hand)
+            session = draw_side(session, name, split(whole, index, len(names)), desk, hand)
         overlay.draw_over_everything(session, whole, desk, hand)
     return session
 
@@ -97,107 +88,3 @@ def _tool(label: str, icon: str, tooltip: str, *, compact: bool, lit: bool = Fal
     if compact:
         return widgets.icon_button(icon, label, tooltip=f'{label}: {tooltip}', lit=lit)
     return widgets.toggle_button(label, lit, icon=icon, tooltip=tooltip) != lit
-
-
-def _draw_side(session: Session, name: SideName, pane: Rectangle, desk: Desk, hand: Hand) -> Session:
-    known = desk.view.side(name)
-    result = known.result
-    canvas = imgui.get_window_draw_list()
-    low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.bottom)
-    canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND)))
-    picture = geometry.picture_of(result) if result is not None else None
-    if result is None or result.image is None or picture is None:
-        overlay.draw_empty(session, pane, desk)
-        return session
-    placement = geometry.place(pane, picture, session.canvas)
-    session = hold(session, name, placement, hand, known.model)
-    canvas.push_clip_rect(low, high, True)
-    placement = geometry.place(pane, picture, session.canvas)  # the wheel may just have moved it
-    _draw_picture(canvas, result, name, placement, session.canvas, desk)
-    if session.canvas.outline and placement.picture.margin:
-        _draw_outlines(canvas, placement)
-    _draw_ring(
-        canvas,
-        session,
-        name,
-        placement,
-        hand,
-        can_turn=known.model is not None and known.model.why_not('transform') is None,
-    )
-    if session.b is not None:
-        overlay.draw_side_label(session, name, pane, known)
-    if session.canvas.probe:
-        overlay.draw_probe(result, placement)
-    canvas.pop_clip_rect()
-    return session
-
-
-def _draw_picture(
-    canvas: imgui.ImDrawList, result: RenderResult, name: SideName, placement: Placement, state: CanvasState, desk: Desk
-) -> None:
-    frame, image = placement.frame, result.image
-    if image is None:
-        return
-    low, high = ImVec2(frame.left, frame.top), ImVec2(frame.right, frame.bottom)
-    if result.request.view.undo_transform:
-        _draw_checkerboard(canvas, placement, desk)
-    filter = 'linear' if state.smooth or placement.pixel < SHARP_FROM else 'nearest'
-    texture = desk.textures.show(f'picture {name}', image, shown_width=frame.width, filter=filter)
-    canvas.add_image(texture, low, high)
-
-
-def _draw_checkerboard(canvas: imgui.ImDrawList, placement: Placement, desk: Desk) -> None:
-    """Below the picture, so that it shows where the picture is transparent."""
-    frame, square = placement.frame, CHECKER_PIXELS * imgui.get_style().font_scale_dpi
-    across, down = math.ceil(frame.width / square), math.ceil(frame.height / square)
-    if across * down > 1_000_000:
-        return  # enlarged far beyond the pane
-    pixels = checkerboard(across, down)
-    texture = desk.textures.show('checkerboard', pixels)
-    corner = ImVec2(frame.width / (across * square), frame.height / (down * square))
-    canvas.add_image(texture, ImVec2(frame.left, frame.top), ImVec2(frame.right, frame.bottom), ImVec2(0, 0), corner)
-
-
-@functools.lru_cache(maxsize=4)
-def checkerboard(across: int, down: int) -> np.ndarray:
-    """Squares of two greys, one pixel each: [down, across, 4] uint8."""
-    odd = np.add.outer(np.arange(down), np.arange(across)) % 2
-    pixels = np.full((down, across, 4), 255, np.uint8)
-    pixels[..., :3] = np.where(odd, 58, 44)[..., None]
-    return pixels
-
-
-def _draw_outlines(canvas: imgui.ImDrawList, placement: Placement) -> None:
-    """Where the image lies in each channel that is shown."""
-    first, sheet, pixel = placement.canvas, placement.picture.sheet, placement.pixel
-    corners = [(0, 0)] if sheet is None else [sheet.corner(index) for index in range(sheet.count)]
-    colour = theme.rgba(theme.WARN, 0.9)
-    for row, column in corners:
-        left, top = first.left + column * pixel, first.top + row * pixel
-        canvas.add_rect(ImVec2(left, top), ImVec2(left + first.width, top + first.height), colour)
-
-
-def _draw_ring(
-    canvas: imgui.ImDrawList, session: Session, name: SideName, placement: Placement, hand: Hand, *, can_turn: bool
-) -> None:
-    """The handle for turning: a knob, and the whole ring while the mouse is on it."""
-    if not can_turn or placement.picture.sheet is not None:
-        return
-    mouse, em = imgui.get_mouse_pos(), imgui.get_font_size()
-    turning = hand.doing == 'rotate' and hand.side == name
-    near = imgui.is_item_hovered() and hand.doing == 'nothing' and is_on_ring(session, placement, mouse.x, mouse.y)
-    transform = session.side(name).transform
-    if not (turning or near or imgui.is_item_hovered()):
-        return
-    x, y = geometry.pivot(transform, placement)
-    radius = geometry.ring_radius(placement)
-    angle = math.radians(transform.degrees + 90)
-    knob = ImVec2(x + radius * math.cos(angle), y - radius * math.sin(angle))
-    if turning or near:
-        canvas.add_circle(ImVec2(x, y), radius, theme.faded(theme.rgba(theme.BACKGROUND, 0.5)), 128, 0.3 * em)
-        canvas.add_circle(ImVec2(x, y), radius, theme.faded(theme.rgba(theme.TEXT, 0.85)), 128, 0.1 * em)
-    colour = theme.ACCENT if turning or near else theme.TEXT
-    canvas.add_circle_filled(knob, 0.42 * em, theme.faded(theme.rgba(theme.BACKGROUND, 0.75)))
-    canvas.add_circle_filled(knob, 0.28 * em, theme.faded(theme.rgba(colour, 0.9)))
-    if turning:
-        overlay.draw_pill(f'{transform.degrees:+.1f}°', x, y, canvas)

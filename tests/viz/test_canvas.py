@@ -11,8 +11,8 @@ from render.session import TransformState
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import make_info, make_layers, without
 from viz import geometry, overlay
-from viz.canvas import checkerboard
 from viz.geometry import Placement
+from viz.pane import checkerboard
 
 pytestmark = pytest.mark.display
 Key = imgui.Key

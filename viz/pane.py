@@ -1,0 +1,127 @@
+"""One picture in its pane: pixels, checkerboard, outlines, the ring for turning."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from imgui_bundle import ImVec2, imgui
+
+from gui_utils import theme
+from render.result import RenderResult
+from render.session import CanvasState, Session, SideName
+from viz import geometry, overlay
+from viz.geometry import Placement, Rectangle
+from viz.hand import Hand, hold, is_on_ring
+from viz.view import Desk
+
+CHECKER_PIXELS = 10.0
+"""Of a square of the checkerboard, at scale 1."""
+SHARP_FROM = 2.0
+"""Screen pixels per picture pixel from which enlarged pixels are shown as squares."""
+
+
+def draw_side(session: Session, name: SideName, pane: Rectangle, desk: Desk, hand: Hand) -> Session:
+    """The picture of one side in its pane, with what is drawn over it; returns the session after the gestures."""
+    known = desk.view.side(name)
+    result = known.result
+    canvas = imgui.get_window_draw_list()
+    low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.bottom)
+    canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND)))
+    picture = geometry.picture_of(result) if result is not None else None
+    if result is None or result.image is None or picture is None:
+        overlay.draw_empty(session, pane, desk)
+        return session
+    placement = geometry.place(pane, picture, session.canvas)
+    session = hold(session, name, placement, hand, known.model)
+    canvas.push_clip_rect(low, high, True)
+    placement = geometry.place(pane, picture, session.canvas)  # the wheel may just have moved it
+    _draw_picture(canvas, result, name, placement, session.canvas, desk)
+    if session.canvas.outline and placement.picture.margin:
+        _draw_outlines(canvas, placement)
+    _draw_ring(
+        canvas,
+        session,
+        name,
+        placement,
+        hand,
+        can_turn=known.model is not None and known.model.why_not('transform') is None,
+    )
+    if session.b is not None:
+        overlay.draw_side_label(session, name, pane, known)
+    if session.canvas.probe:
+        overlay.draw_probe(result, placement)
+    canvas.pop_clip_rect()
+    return session
+
+
+def _draw_picture(
+    canvas: imgui.ImDrawList, result: RenderResult, name: SideName, placement: Placement, state: CanvasState, desk: Desk
+) -> None:
+    frame, image = placement.frame, result.image
+    if image is None:
+        return
+    low, high = ImVec2(frame.left, frame.top), ImVec2(frame.right, frame.bottom)
+    if result.request.view.undo_transform:
+        _draw_checkerboard(canvas, placement, desk)
+    filter = 'linear' if state.smooth or placement.pixel < SHARP_FROM else 'nearest'
+    texture = desk.textures.show(f'picture {name}', image, shown_width=frame.width, filter=filter)
+    canvas.add_image(texture, low, high)
+
+
+def _draw_checkerboard(canvas: imgui.ImDrawList, placement: Placement, desk: Desk) -> None:
+    """Below the picture, so that it shows where the picture is transparent."""
+    frame, square = placement.frame, CHECKER_PIXELS * imgui.get_style().font_scale_dpi
+    across, down = math.ceil(frame.width / square), math.ceil(frame.height / square)
+    if across * down > 1_000_000:
+        return  # enlarged far beyond the pane
+    pixels = checkerboard(across, down)
+    texture = desk.textures.show('checkerboard', pixels)
+    corner = ImVec2(frame.width / (across * square), frame.height / (down * square))
+    canvas.add_image(texture, ImVec2(frame.left, frame.top), ImVec2(frame.right, frame.bottom), ImVec2(0, 0), corner)
+
+
+@functools.lru_cache(maxsize=4)
+def checkerboard(across: int, down: int) -> np.ndarray:
+    """Squares of two greys, one pixel each: [down, across, 4] uint8."""
+    odd = np.add.outer(np.arange(down), np.arange(across)) % 2
+    pixels = np.full((down, across, 4), 255, np.uint8)
+    pixels[..., :3] = np.where(odd, 58, 44)[..., None]
+    return pixels
+
+
+def _draw_outlines(canvas: imgui.ImDrawList, placement: Placement) -> None:
+    """Where the image lies in each channel that is shown."""
+    first, sheet, pixel = placement.canvas, placement.picture.sheet, placement.pixel
+    corners = [(0, 0)] if sheet is None else [sheet.corner(index) for index in range(sheet.count)]
+    colour = theme.rgba(theme.WARN, 0.9)
+    for row, column in corners:
+        left, top = first.left + column * pixel, first.top + row * pixel
+        canvas.add_rect(ImVec2(left, top), ImVec2(left + first.width, top + first.height), colour)
+
+
+def _draw_ring(
+    canvas: imgui.ImDrawList, session: Session, name: SideName, placement: Placement, hand: Hand, *, can_turn: bool
+) -> None:
+    """The handle for turning: a knob, and the whole ring while the mouse is on it."""
+    if not can_turn or placement.picture.sheet is not None:
+        return
+    mouse, em = imgui.get_mouse_pos(), imgui.get_font_size()
+    turning = hand.doing == 'rotate' and hand.side == name
+    near = imgui.is_item_hovered() and hand.doing == 'nothing' and is_on_ring(session, placement, mouse.x, mouse.y)
+    transform = session.side(name).transform
+    if not (turning or near or imgui.is_item_hovered()):
+        return
+    x, y = geometry.pivot(transform, placement)
+    radius = geometry.ring_radius(placement)
+    angle = math.radians(transform.degrees + 90)
+    knob = ImVec2(x + radius * math.cos(angle), y - radius * math.sin(angle))
+    if turning or near:
+        canvas.add_circle(ImVec2(x, y), radius, theme.faded(theme.rgba(theme.BACKGROUND, 0.5)), 128, 0.3 * em)
+        canvas.add_circle(ImVec2(x, y), radius, theme.faded(theme.rgba(theme.TEXT, 0.85)), 128, 0.1 * em)
+    colour = theme.ACCENT if turning or near else theme.TEXT
+    canvas.add_circle_filled(knob, 0.42 * em, theme.faded(theme.rgba(theme.BACKGROUND, 0.75)))
+    canvas.add_circle_filled(knob, 0.28 * em, theme.faded(theme.rgba(colour, 0.9)))
+    if turning:
+        overlay.draw_pill(f'{transform.degrees:+.1f}°', x, y, canvas)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _CHUNK_BYTES = 8 << 20
@@ -29,6 +29,26 @@ def write_atomically(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        _rename(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def replaced_when_complete(path: Path) -> Iterator[Path]:
+    """A temporary file's path to write to with whatever library; it replaces `path` when the block ends well.
+
+    Same folder, fsync, rename, fsync of the folder. If the block raises, the temporary file is gone and the old one untouched.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f'.{target.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.tmp')
+    try:
+        yield temporary
+        with temporary.open('rb+') as file:
+            os.fsync(file.fileno())
         _rename(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

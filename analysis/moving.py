@@ -4,6 +4,7 @@ These are the reference transforms of the equivariance metrics (Karras et al. 20
 Lanczos translation, rotation, and the pseudo-rotation that loses the same frequencies as a rotation but stays put.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -94,24 +95,66 @@ def affine_lowpass(
     """
     if not lobes <= reach < grid:
         raise ValueError(f'affine_lowpass needs lobes <= reach < grid, got {lobes}, {reach}, {grid}')
-    positions = torch.arange(1 - grid * up, grid * up, dtype=torch.float64) / up
-    y, x = torch.meshgrid(positions, positions, indexing='ij')
     m = matrix.to(device='cpu', dtype=torch.float64)
-    u, v = m[0, 0] * x + m[0, 1] * y, m[1, 0] * x + m[1, 1] * y
-
-    def convolved(first: Tensor, second: Tensor) -> Tensor:
-        product = torch.fft.rfft2(torch.fft.ifftshift(first)) * torch.fft.rfft2(torch.fft.ifftshift(second))
-        return torch.fft.fftshift(torch.fft.irfft2(product, s=first.shape))
-
-    ideal_in = torch.sinc(x * cutoff_in) * torch.sinc(y * cutoff_in)
-    ideal_out = torch.sinc(u * cutoff_out) * torch.sinc(v * cutoff_out)
-    window_in = _lanczos_window(x, lobes) * _lanczos_window(y, lobes)
-    window_out = _lanczos_window(u, lobes) * _lanczos_window(v, lobes)
-    kernel = convolved(ideal_in, ideal_out) * convolved(window_in, window_out)
-    cut = (grid - reach) * up
-    phases = F.pad(kernel[cut:-cut, cut:-cut], (0, 1, 0, 1)).reshape(2 * reach, up, 2 * reach, up)
+    # The window of the input lattice ends after `lobes`: what lies farther away than `width` meets none of the kernel.
+    width = min(reach + lobes, grid)
+    kernel = _convolved(_sinc_response(m * cutoff_out, _positions(grid, up)), _sinc_taps(grid, reach, up, cutoff_in))
+    kernel *= _convolved(_window_response(m, _positions(width, up), lobes), _window_taps(width, reach, up, lobes))
+    phases = F.pad(kernel, (0, 1, 0, 1)).reshape(2 * reach, up, 2 * reach, up)
     phases = phases / phases.sum(dim=(0, 2), keepdim=True) / up**2
     return phases.reshape(2 * reach * up, 2 * reach * up)[:-1, :-1]
+
+
+def _positions(grid: int, up: int) -> Tensor:
+    """Where the samples of a kernel lie that reaches `grid` input samples to each side, without the ends."""
+    return torch.arange(1 - grid * up, grid * up, dtype=torch.float64) / up
+
+
+def _sinc_response(matrix: Tensor, positions: Tensor) -> Tensor:
+    """sinc(u) sinc(v) with (u, v) = matrix (x, y), [y, x] for y <= 0."""
+    upper = positions[: len(positions) // 2 + 1]
+    first, second = (_sinc_of_sum(row[0] * positions, row[1] * upper) for row in matrix[:2])
+    return first.mul_(second)
+
+
+def _sinc_of_sum(x: Tensor, y: Tensor) -> Tensor:
+    """sinc(x + y), [y, x]. The sine of a sum is a sum of two products: no sine of every sample."""
+    rows = torch.stack([torch.sin(math.pi * y), torch.cos(math.pi * y)], dim=1)
+    columns = torch.stack([torch.cos(math.pi * x), torch.sin(math.pi * x)])
+    total = y[:, None] + x
+    near = total.abs() < 1e-6
+    return (rows @ columns).div_(total.mul_(math.pi).masked_fill_(near, 1.0)).masked_fill_(near, 1.0)
+
+
+def _window_response(matrix: Tensor, positions: Tensor, lobes: int) -> Tensor:
+    """The Lanczos window of u times that of v, [y, x] for y <= 0."""
+    y, x = torch.meshgrid(positions[: len(positions) // 2 + 1], positions, indexing='ij')
+    u, v = matrix[0, 0] * x + matrix[0, 1] * y, matrix[1, 0] * x + matrix[1, 1] * y
+    return _lanczos_window(u, lobes) * _lanczos_window(v, lobes)
+
+
+def _convolved(upper: Tensor, taps: Tensor) -> Tensor:
+    """A response, of which the upper half is given and which looks the same turned by 180 degrees, convolved by `taps`."""
+    half = upper @ taps.T
+    return taps @ torch.cat([half, half[:-1].flip(0, 1)])
+
+
+@functools.lru_cache(maxsize=8)
+def _sinc_taps(grid: int, reach: int, up: int, cutoff: float) -> Tensor:
+    """[2 * reach * up - 1, 2 * grid * up - 1]: what each sample of a response adds to each of the kernel, by a sinc.
+
+    The convolution is circular, as one by Fourier transforms is.
+    """
+    period = 2 * grid * up - 1
+    offset = torch.arange(1 - reach * up, reach * up)[:, None] - torch.arange(1 - grid * up, grid * up)
+    wrapped = (offset + period // 2) % period - period // 2
+    return torch.sinc(wrapped.to(torch.float64) / up * cutoff)
+
+
+@functools.lru_cache(maxsize=8)
+def _window_taps(width: int, reach: int, up: int, lobes: int) -> Tensor:
+    """The same by a Lanczos window, for a response that reaches `width` samples to each side."""
+    return _lanczos_window(_positions(reach, up)[:, None] - _positions(width, up), lobes)
 
 
 def apply_affine(

@@ -220,11 +220,13 @@ def pseudo_rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES) 
     """The picture with the frequencies removed that a rotation into it would lose, not turned (R* in E.3)."""
     kernel = affine_lowpass(rotation_matrix(-radians), lobes=lobes, reach=2 * lobes, up=1).to(image)
     border = len(kernel) // 2
-    batch, channels, height, width = image.shape
-    flat = F.conv2d(image.reshape(batch * channels, 1, height, width), kernel.flip(0, 1)[None, None], padding=border)
+    channels, height, width = image.shape[1:]
+    # One channel after the other is several times slower on a CPU than as groups of one convolution.
+    weights = kernel.flip(0, 1).repeat(channels, 1, 1, 1)
+    flat = F.conv2d(image, weights, padding=border, groups=channels)
     mask = torch.zeros(height, width, dtype=image.dtype, device=image.device)
     mask[border : height - border, border : width - border] = 1
-    return Moved(flat.reshape(image.shape), mask)
+    return Moved(flat, mask)
 
 
 def translate_samples(features: Tensor, x: float, y: float, *, reach: int = 10) -> Moved:
@@ -255,11 +257,14 @@ def _delay(features: Tensor, offset: float, axis: int, reach: int) -> tuple[Tens
 
 
 def _convolve_axis(image: Tensor, whole: int, steps: list[int], taps: list[float], axis: int) -> tuple[Tensor, Tensor]:
+    """The sum of copies shifted by `whole` + each step, times its tap, zero beyond the edges; where all were inside."""
     size = image.shape[axis]
-    total, all_known = torch.zeros_like(image), torch.ones(size, dtype=torch.bool, device=image.device)
-    shape = [-1, 1] if axis == -2 else [-1]
+    total, position = torch.zeros_like(image), torch.arange(size, device=image.device)
     for step, tap in zip(steps, taps, strict=True):
-        source, known = _shifted(size, whole + step, image.device)
-        total += image.index_select(axis, source) * (tap * known.to(image.dtype)).reshape(shape)
-        all_known &= known
-    return total, all_known
+        offset = whole + step
+        count = size - abs(offset)
+        if count > 0:
+            source = image.narrow(axis, max(-offset, 0), count)
+            total.narrow(axis, max(offset, 0), count).add_(source, alpha=tap)
+    known = (position - whole - max(steps) >= 0) & (position - whole - min(steps) < size)
+    return total, known

@@ -1,9 +1,8 @@
-"""Training images out of a ZIP: random access, and an order that is a pure function of (seed, position)."""
+"""Training images out of a ZIP or a folder: random access, and an order that is a pure function of (seed, position)."""
 
 import io
-import json
-import zipfile
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +14,15 @@ from torch import Tensor
 
 from training.draws import Stream, numpy_generator
 from training.errors import TrainingError
+from training.picture_files import READ_ERRORS, PictureFiles
 
+_log = logging.getLogger(__name__)
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp')
+_FORMATS = ('PNG', 'JPEG', 'WEBP')
+_DECODE_ERRORS = (*READ_ERRORS, SyntaxError, MemoryError, OverflowError, Image.DecompressionBombError)
+_MAX_CLASSES = 10_000
+_DAMAGED_SHARE = 0.01
+"""Part of the images that may be damaged before training stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +46,22 @@ class Sampling:
 
 
 class ImageZip:
-    """Images of one size in a ZIP, read one by one; close it when done, or use it in a `with`."""
+    """Images of one size in a ZIP or a folder, read one by one; close it when done, or use it in a `with`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `TrainingError` when there is no ZIP of square images of one size at `path`."""
+        """Raises `TrainingError` when there are no square images of one size at `path`."""
         self.path = path
-        self._zip = _opened(path)
-        names = self._zip.namelist()
-        self.names = tuple(sorted(name for name in names if name.lower().endswith(_SUFFIXES)))
+        self._files = PictureFiles(path, suffixes=_SUFFIXES)
+        self.names = self._files.names
         if not self.names:
-            raise TrainingError(f'{path.name} holds no images ({", ".join(_SUFFIXES)}); give a ZIP of images.')
+            raise TrainingError(
+                f'{path.name} holds no images ({", ".join(_SUFFIXES)}); give a ZIP or folder of images.'
+            )
         self.side = self._common_side()
-        self.labels = self._read_labels() if 'dataset.json' in names else None
+        self.labels = self._read_labels()
         self.class_count = 0 if self.labels is None else int(self.labels.max()) + 1
+        self.damaged: set[str] = set()
+        """Names of images that turned out to be damaged when their turn came."""
 
     def __enter__(self) -> 'ImageZip':
         return self
@@ -65,16 +74,38 @@ class ImageZip:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._zip.close()
+        self._files.close()
 
     def image(self, index: int) -> np.ndarray:
         """Image number `index`, [side, side, 3] uint8. Raises `TrainingError` when it cannot be decoded."""
         name = self.names[index]
         try:
-            with Image.open(io.BytesIO(self._zip.read(name))) as image:
+            with Image.open(io.BytesIO(self._files.read(name)), formats=_FORMATS) as image:
+                if image.size != (self.side, self.side):
+                    raise ValueError(f'it has become {image.width} x {image.height} pixels')
                 return np.array(image.convert('RGB'))
-        except (OSError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+        except _DECODE_ERRORS as error:
             raise TrainingError(f'{name} in {self.path.name} cannot be decoded ({error}); replace it.') from error
+
+    def image_or_next(self, index: int) -> tuple[int, np.ndarray]:
+        """Image number `index`, or the first one after it that is not damaged, and its number.
+
+        Raises `TrainingError` when more than one in a hundred is damaged.
+        """
+        while True:
+            try:
+                return index, self.image(index)
+            except TrainingError as error:
+                name = self.names[index]
+                if name not in self.damaged:
+                    self.damaged.add(name)
+                    _log.warning('%s The next one is shown instead.', error)
+                if len(self.damaged) > max(len(self) * _DAMAGED_SHARE, 1) or len(self.damaged) == len(self):
+                    raise TrainingError(
+                        f'{len(self.damaged)} images in {self.path.name} are damaged, the last is {name}; '
+                        'copy or make the set again: what was trained is kept.'
+                    ) from error
+                index = (index + 1) % len(self)
 
     def _common_side(self) -> int:
         first = self._size(self.names[0])
@@ -83,45 +114,54 @@ class ImageZip:
             if size != first:
                 raise TrainingError(
                     f'{name} in {self.path.name} is {size[0]} x {size[1]} pixels but {self.names[0]} is '
-                    f'{first[0]} x {first[1]}; all images must have one size.'
+                    f'{first[0]} x {first[1]}; all images must have one size: use python -m training.dataset prepare.'
                 )
         if first[0] != first[1]:
-            raise TrainingError(f'The images in {self.path.name} are {first[0]} x {first[1]} pixels; crop them square.')
+            raise TrainingError(
+                f'The images in {self.path.name} are {first[0]} x {first[1]} pixels; crop them square: '
+                'use python -m training.dataset prepare.'
+            )
         return first[0]
 
     def _size(self, name: str) -> tuple[int, int]:
         """Width and height of an image, from its header."""
         try:
-            with self._zip.open(name) as file, Image.open(file) as image:
+            with self._files.open(name) as file, Image.open(file, formats=_FORMATS) as image:
                 return image.size
-        except (OSError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+        except _DECODE_ERRORS as error:
             raise TrainingError(f'{name} in {self.path.name} is no readable image ({error}); replace it.') from error
 
-    def _read_labels(self) -> np.ndarray:
-        """Class of each image, [count]."""
-        try:
-            rows = json.loads(self._zip.read('dataset.json'))['labels']
-            table = {str(name): int(label) for name, label in rows}
-            found = [table[name] for name in self.names]
-        except (KeyError, TypeError, ValueError) as error:
+    def _read_labels(self) -> np.ndarray | None:
+        """Class of each image, [count]; None without labels."""
+        table = self._files.labels()
+        if table is None:
+            return None
+        missing = [name for name in self.names if name not in table]
+        if missing:
             raise TrainingError(
-                f'dataset.json in {self.path.name} has no whole-number label for each image ({error!r}); '
-                'correct it, or remove it to train without classes.'
-            ) from error
-        if min(found) < 0:
-            raise TrainingError(f'dataset.json in {self.path.name} has the label {min(found)}; labels start at 0.')
-        return np.array(found)
+                f'dataset.json in {self.path.name} has no whole-number label for each image: it misses '
+                f'{len(missing)} of {len(self)}, first {missing[0]}; correct it, or remove it to train without classes.'
+            )
+        found = np.array([table[name] for name in self.names])
+        if found.min() < 0:
+            raise TrainingError(f'dataset.json in {self.path.name} has the label {found.min()}; labels start at 0.')
+        if found.max() >= _MAX_CLASSES:
+            raise TrainingError(
+                f'dataset.json in {self.path.name} has the label {found.max()}; '
+                f'there may be {_MAX_CLASSES} classes, from 0 on without gaps.'
+            )
+        return found
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
-    if not path.exists():
-        raise TrainingError(f'There is no file {path}; give --data a ZIP of images.')
-    if path.is_dir():
-        raise TrainingError(f'{path} is a folder; give --data a ZIP of images of one size.')
-    try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise TrainingError(f'{path.name} cannot be read as a ZIP ({error}); copy or make it again.') from error
+def check_count(images: ImageZip, batch: int) -> None:
+    """Raises `TrainingError` when there are too few images for minibatches of `batch`."""
+    if len(images) < 2:
+        raise TrainingError(f'{images.path.name} holds one image only; a generator learns from many: add more.')
+    if batch > len(images):
+        raise TrainingError(
+            f'--batch {batch} is larger than the set: {images.path.name} holds {len(images)} images; '
+            'use a smaller --batch or more images.'
+        )
 
 
 @lru_cache(maxsize=4)
@@ -158,13 +198,23 @@ def turned(image: np.ndarray, position: int, sampling: Sampling) -> np.ndarray:
 
 def read_batch(images: ImageZip, first: int, count: int, sampling: Sampling, *, class_count: int) -> Batch:
     """Images number `first` to `first + count` of the training."""
+    return as_batch(*read_pixels(images, range(first, first + count), sampling), class_count=class_count)
+
+
+def read_pixels(images: ImageZip, positions: Sequence[int], sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
+    """The images that are shown at these positions of the training: [count, side, side, 3] uint8, classes [count]."""
     pictures, labels = [], []
-    for position in range(first, first + count):
-        index = image_at(position, images.labels, len(images), sampling)
-        pictures.append(turned(images.image(index), position, sampling))
+    for position in positions:
+        index, image = images.image_or_next(image_at(position, images.labels, len(images), sampling))
+        pictures.append(turned(image, position, sampling))
         labels.append(0 if images.labels is None else int(images.labels[index]))
-    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    return Batch(stacked.float() / 127.5 - 1, one_hot(torch.tensor(labels), class_count))
+    return np.stack(pictures), np.array(labels)
+
+
+def as_batch(pixels: np.ndarray, labels: np.ndarray, *, class_count: int) -> Batch:
+    """What `read_pixels` returned, as the networks take it."""
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return Batch(images, one_hot(torch.from_numpy(labels).long(), class_count))
 
 
 def one_hot(labels: Tensor, class_count: int) -> Tensor:

@@ -2,11 +2,11 @@
 
 import json
 import os
-import threading
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from training.errors import TrainingError
 
@@ -16,7 +16,7 @@ MAX_BYTES = 256 << 20
 """Of one picture's file."""
 LABELS_FILE = 'dataset.json'
 _MAX_LABELS_BYTES = 256 << 20
-_READ_ERRORS = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError)
+READ_ERRORS = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error)
 """What zipfile raises for damaged, encrypted or unknown entries."""
 
 
@@ -27,7 +27,6 @@ class PictureFiles:
         """Raises `TrainingError` when there is neither a folder nor a readable ZIP at `path`."""
         self.path = path
         self._zip = None if path.is_dir() else _opened(path)
-        self._lock = threading.Lock()
         found = _names_in_folder(path) if self._zip is None else _names_in_zip(self._zip)
         self.names = tuple(sorted(name for name in found if name.lower().endswith(suffixes)))
         """Pictures, as paths with forward slashes, in alphabetical order."""
@@ -44,6 +43,21 @@ class PictureFiles:
         """Let go of the file."""
         if self._zip is not None:
             self._zip.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker process, which opens the file again."""
+        return {'path': self.path, 'names': self.names, 'others': self.others}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._zip = None if self.path.is_dir() else _opened(self.path)
+
+    def open(self, name: str) -> IO[bytes]:
+        """One file, to read as much of it as is wanted. Raises `OSError` with a readable reason, when reading too."""
+        try:
+            return (self.path / name).open('rb') if self._zip is None else self._zip.open(name)
+        except READ_ERRORS as error:
+            raise OSError(_reason(error)) from error
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises `OSError` with a readable reason."""
@@ -67,17 +81,17 @@ class PictureFiles:
 
     def _read(self, name: str, limit: int) -> bytes:
         try:
-            if self._zip is None:
-                with (self.path / name).open('rb') as file:
-                    data = file.read(limit + 1)
-            else:
-                with self._lock, self._zip.open(name) as file:
-                    data = file.read(limit + 1)
-        except _READ_ERRORS as error:
-            raise OSError(getattr(error, 'strerror', None) or str(error) or type(error).__name__) from error
+            with self.open(name) as file:
+                data = file.read(limit + 1)
+        except READ_ERRORS as error:
+            raise OSError(_reason(error)) from error
         if len(data) > limit:
             raise OSError(f'it has more than {limit >> 20} MB')
         return data
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, 'strerror', None) or str(error) or type(error).__name__
 
 
 def _whole(label: Any) -> int:
@@ -113,7 +127,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except PermissionError as error:
         raise TrainingError(f'{path.name} may not be read ({error.strerror}); change its permissions.') from error
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise TrainingError(
             f'{path.name} cannot be read as a ZIP ({error}); it may be cut short: copy or make it again.'
         ) from error

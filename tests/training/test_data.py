@@ -81,10 +81,10 @@ def test_a_bad_zip_is_refused_in_one_sentence(make_zip: MakeZip, pictures: list,
     assert '\n' not in str(caught.value)
 
 
-def test_a_missing_file_a_folder_and_a_damaged_zip_are_told_apart(tmp_path: Path):
+def test_a_missing_file_an_empty_folder_and_a_damaged_zip_are_told_apart(tmp_path: Path):
     damaged = tmp_path / 'damaged.zip'
     damaged.write_bytes(b'PK\x03\x04 and nothing more')
-    for path, part in ((tmp_path / 'none.zip', 'no file'), (tmp_path, 'is a folder'), (damaged, 'as a ZIP')):
+    for path, part in ((tmp_path / 'none.zip', 'no file'), (tmp_path, 'holds no images'), (damaged, 'as a ZIP')):
         with pytest.raises(TrainingError, match=part):
             ImageZip(path)
 

@@ -1,4 +1,5 @@
-"""What a person may write where a model is wanted: a file, a run directory, `demo:NAME`, or their own function."""
+"""What a person may write where a model is wanted: a file, a run directory, `demo:NAME`, `random-face:`, or their own
+function."""
 
 import importlib
 import re
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from networks.adapters import random_face
 from networks.adapters.base import Inspectable
 from networks.adapters.wrap import wrap
 from networks.bad_file import BadFile, shown
@@ -15,6 +17,8 @@ from networks.files.mapped import Progress
 
 DEMO_FOLDER = Path(__file__).parent / 'demo'
 DEFAULT_DEMO = 'ground-64'
+RANDOM_FACE = 'random-face:'
+"""The generator of that installed package."""
 
 _FUNCTION = re.compile(r'[A-Za-z_]\w+(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*')
 _DEMO_NAME = re.compile(r'[A-Za-z0-9_-]{1,64}')
@@ -37,6 +41,10 @@ def open_model(
     """
     if is_function(path_text):
         return _from_function(path_text, torch.device(device), allow_code=allow_code)
+    if path_text == RANDOM_FACE:
+        face = random_face.load_random_face()
+        face.module.to(device)
+        return face
     return load_generator(resolve(path_text), device, network=network, on_progress=on_progress)
 
 
@@ -47,7 +55,9 @@ def is_function(path_text: str) -> bool:
 
 
 def resolve(path_text: str) -> Path:
-    """The model file that `path_text` (file, run directory, `demo:NAME`) names. Raises BadFile when there is none."""
+    """The model file that `path_text` (file, run directory, `demo:NAME`, `random-face:`) names. Raises BadFile."""
+    if path_text == RANDOM_FACE:
+        return random_face.weights_file()
     if path_text == 'demo:' or path_text.startswith('demo:'):
         return _demo(path_text.removeprefix('demo:') or DEFAULT_DEMO)
     path = Path(path_text).expanduser()

@@ -26,7 +26,10 @@ def measured_folding_db(module: nn.Module, channels: int) -> float:
         wide = x[:, :1].to(like).expand(-1, channels, -1, -1).contiguous()
         return module(wide)[:, :1].double()
 
-    return folding_of(function, BAND)
+    try:
+        return folding_of(function, BAND)
+    except RuntimeError:
+        return math.nan  # a map of one size that is added: it takes no larger picture
 
 
 def measured_images_db(module: nn.Module, channels: int) -> float:

@@ -165,37 +165,55 @@ def apply_affine(
     Good to about 40 dB. `reach` defaults to 2 * lobes.
     """
     kernel = affine_lowpass(matrix, lobes=lobes, reach=2 * lobes if reach is None else reach, up=up)
-    fine, border = _upsample(image, kernel.to(image), up)
+    phases, border = _upsample(image, kernel.to(image), up)
     column, row = _source_positions(image, matrix, up)
-    height, width = fine.shape[-2:]
-    grid = torch.stack([(column + border) / (width - 1), (row + border) / (height - 1)], dim=-1) * 2 - 1
-    looked_up = F.grid_sample(fine, grid.to(image).expand(len(image), -1, -1, -1), align_corners=True)
+    looked_up = _between(phases, up, column + border, row + border)
     mask = torch.ones_like(column, dtype=torch.bool)
     for position, size in ((column, image.shape[-1]), (row, image.shape[-2])):
         # From the picture's edge in fine samples; inside, the kernel meets known samples only.
         edge = position + (up + 1) / 2
         mask &= (edge >= border + 1) & (edge < size * up - border - 1)
-    return Moved(looked_up, mask.to(image))
+    return Moved(looked_up.reshape(image.shape), mask.to(image))
 
 
 def _upsample(image: Tensor, kernel: Tensor, up: int) -> tuple[Tensor, int]:
     """The picture at `up` times the rate, `border` fine samples more on each side; sample k lies at border + k * up.
 
-    Polyphase: each of the up x up phases is an ordinary convolution of the picture.
+    Polyphase: each of the up x up phases is an ordinary convolution of the picture. They stay side by side, because
+    interleaving them takes as long again: [batch * channels, up * up, rows, columns], where phase (p, q) holds the fine
+    samples (p, q), (p, q + up), …
     """
-    border = len(kernel) // 2
     batch, channels, height, width = image.shape
     per_phase = -(-len(kernel) // up)
     padded = F.pad(kernel, (0, per_phase * up - len(kernel)) * 2)
-    phases = padded.reshape(per_phase, up, per_phase, up).permute(1, 3, 0, 2).flip(2, 3) * up**2
-    # [up * up, 1, taps, taps], phase (p, q) makes the fine samples p, q, p + up, …
-    flat = F.conv2d(
+    weights = padded.reshape(per_phase, up, per_phase, up).permute(1, 3, 0, 2).flip(2, 3) * up**2
+    return F.conv2d(
         image.reshape(batch * channels, 1, height, width),
-        phases.reshape(up * up, 1, per_phase, per_phase),
+        weights.reshape(up * up, 1, per_phase, per_phase),
         padding=per_phase - 1,
+    ), len(kernel) // 2
+
+
+def _between(phases: Tensor, up: int, column: Tensor, row: Tensor) -> Tensor:
+    """Bilinear look-ups at fine positions [height, width] in phases as of `_upsample`; zero where they are beyond the edges.
+
+    Returns [batch * channels, height * width].
+    """
+    rows, columns = phases.shape[-2:]
+    flat = phases.flatten(1)
+    left, top = column.flatten().floor(), row.flatten().floor()
+    across, down = (column.flatten() - left).to(flat), (row.flatten() - top).to(flat)
+    inside = (left >= 0) & (left < columns * up - 1) & (top >= 0) & (top < rows * up - 1)
+    x, y = left.clamp_(0, columns * up - 2).int(), top.clamp_(0, rows * up - 2).int()
+    # Where the samples of a fine column, or row, begin among the phases.
+    fine_x, fine_y = torch.arange(columns * up, device=flat.device), torch.arange(rows * up, device=flat.device)
+    from_x = (fine_x % up * (rows * columns) + fine_x // up).int()
+    from_y = (fine_y % up * (up * rows * columns) + fine_y // up * columns).int()
+    at_x, at_y = (from_x[x], from_x[x + 1]), (from_y[y], from_y[y + 1])
+    upper, lower = (
+        torch.lerp(flat.index_select(1, at_x[0] + line), flat.index_select(1, at_x[1] + line), across) for line in at_y
     )
-    fine = F.pixel_shuffle(flat, up).reshape(batch, channels, *(size * up for size in flat.shape[-2:]))
-    return fine[..., : height * up + 2 * border, : width * up + 2 * border], border
+    return torch.lerp(upper, lower, down) * inside
 
 
 def _source_positions(image: Tensor, matrix: Tensor, up: int) -> tuple[Tensor, Tensor]:

@@ -239,7 +239,7 @@ def _layers(graph: Graph, shapes: Shapes) -> list[tuple[Kind, Cut | None, Cut]]:
     for index, (kind, start, end) in enumerate(pieces):
         following = pieces[index + 1][0] if index + 1 < len(pieces) else None
         if joined and _belongs(joined[-1][0], kind, following):
-            joined[-1] = (kind if kind in ('conv', 'relu') else joined[-1][0], joined[-1][1], end)
+            joined[-1] = (kind if kind in ('conv', 'relu', 'up') else joined[-1][0], joined[-1][1], end)
         else:
             joined.append((kind, start, end))
     return joined
@@ -254,6 +254,8 @@ def _belongs(before: Kind, kind: Kind, following: Kind | None) -> bool:
         return before == 'conv' and following != 'relu'
     if kind == 'other':
         return before == 'constant'  # copies of it
+    if kind == 'up':
+        return before == 'other'  # the same features in another order
     return kind == 'relu' and before == 'bias'
 
 

@@ -94,13 +94,20 @@ def write_synthesis(path: Path) -> Path:
     x = out.step('Convolution', [x, out.constant(KERNEL)], **ONE, pads_begin='1, 1', pads_end='1, 1')
     x = out.step('Add', [x, out.constant(NOISE)])
     x = out.step('Add', [x, out.constant(BIAS)])
-    x = out.step('PReLU', [x, out.constant(SLOPE)])
-    x = out.step('Multiply', [x, style])
+    activated = out.step('PReLU', [x, out.constant(SLOPE)])
+    x = out.step('Multiply', [activated, style])
+    sides = [_side(out, activated, place) for place in (2, 3)]
+    x = out.step('Reshape', [x, out.step('Concat', [batch, out.whole(3), *sides], axis='0')], special_zero='true')
     window = {**ONE, 'strides': '2, 2', 'pads_begin': '0, 0', 'pads_end': '0, 0', 'output_padding': '0, 0'}
     x = out.step('GroupConvolutionBackpropData', [x, out.constant(ENLARGE)], **window)
     x = out.step('Convolution', [x, out.constant(TO_RGB)], **ONE, pads_begin='0, 0', pads_end='0, 0')
     out.step('Result', [x])
     return out.write(path)
+
+
+def _side(out: Writer, tensor: str, place: int) -> str:
+    """One side of a tensor's shape, asked for where another tensor than the one in hand has it."""
+    return out.step('Gather', [out.step('ShapeOf', [tensor]), out.whole(place), out.constant(np.array(0, np.int64))])
 
 
 def write_mapping(path: Path) -> Path:

@@ -22,6 +22,9 @@ LATTICE_ROW = 100
 """Seeds per row of the latent lattice: seed = column + LATTICE_ROW * row."""
 SEED_LIMIT = 2**31
 SideName = Literal['a', 'b']
+PictureName = Literal['a', 'b', 'o']
+"""A side, or the original: the active side by the network as its file has it (see `render.compare`)."""
+CompareMode = Literal['side', 'wipe', 'blink', 'difference']
 Motion = Literal['animations', 'latents', 'drag', 'turn']
 """Of a clip: what is animated now, a walk through latents, a drag in a circle, or one full turn."""
 
@@ -129,6 +132,20 @@ class CanvasState:
 
 
 @dataclass(frozen=True, slots=True)
+class CompareState:
+    """How two pictures are set against one another."""
+
+    original: bool = False
+    """The second picture is the original of the active side, instead of the other side."""
+    mode: CompareMode = 'side'
+    wipe: float = 0.5
+    """Where the line is, in widths of the pane."""
+    gain_db: float = 12.0
+    """Of the difference."""
+    colormap: Literal['inferno', 'viridis', 'grey'] = 'inferno'
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureState:
     folder: str = 'out'
     what: Literal['picture', 'window'] = 'picture'
@@ -194,6 +211,7 @@ class Session:
     link_transform: bool = True
     link_view: bool = True
     canvas: CanvasState = CanvasState()
+    compare: CompareState = CompareState()
     capture: CaptureState = CaptureState()
     performance: PerformanceState = PerformanceState()
     sticking: StickingState = StickingState()

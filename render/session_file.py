@@ -43,6 +43,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     'seconds': (0.01, 3600),
     'frames_per_second': (1, 240),
     'psi': (-10, 10),
+    'wipe': (0, 1),
 }
 """By field name: outside, a number is as bad as a word would be."""
 T = TypeVar('T')

@@ -14,17 +14,19 @@ from gui_utils import widgets
 from gui_utils.dialogs import FileDialog
 from gui_utils.texture import Textures
 from gui_utils.window import Frame, Window
+from render import compare
 from render.clips import clip_requests
 from render.request import RenderRequest
 from render.result import RenderResult
-from render.session import Session, SideName, is_animating, tick, to_request
+from render.session import PictureName, Session, is_animating, tick
 from render.session_file import BadFile
 from render.worker import RenderWorker
-from viz import commands, editing, help_overlay, layout, menus
+from viz import commands, comparing, editing, help_overlay, layout, menus
 from viz.averaging import Averaging
 from viz.canvas import draw_canvas
 from viz.captures import Captures, Said
 from viz.commands import Command
+from viz.comparing import Blinker
 from viz.files import capture_path
 from viz.fitting import fit_side
 from viz.following import Following
@@ -43,7 +45,6 @@ IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.1
 SETTLE_SECONDS = 0.5
 """Edits by key that follow one another faster are undone together."""
-SIDES: tuple[SideName, ...] = ('a', 'b')
 TITLES = tuple(panel.title for panel in PANELS)
 PLACES = {panel.title: panel.place for panel in PANELS}
 FRONT_TITLES = ('Latent', 'Transform', 'Layers', 'Spectrum', 'Picture')
@@ -67,6 +68,7 @@ class App:
         self.dialog = dialog or FileDialog()
         self.opening, self.captures, self.measuring = Opening(worker), Captures(worker), Measuring(worker)
         self.quit = False
+        self._blinker = Blinker()
         self._averaging, self._following = Averaging(worker), Following()
         self._hand, self._times, self._memory, self._meter = Hand(), FrameTimes(), Computed(), Meter()
         self._asked: list[Command] = []
@@ -80,16 +82,17 @@ class App:
         """How long the window may sleep; None while something moves."""
         if is_animating(self.session) or self._asked or self._raise_tabs:
             return None
+        blinks = self._blinker.wait_seconds
         if self.opening.is_busy or self.view.toasts or self.view.history.start or self.worker.is_busy():
             return BUSY_SECONDS
-        return IDLE_SECONDS
+        return IDLE_SECONDS if blinks is None else blinks
 
     @property
     def is_current(self) -> bool:
         """Whether nothing is left to wait for: every side shows what is asked, or says why it cannot."""
         if self.opening.is_busy or self.captures.is_busy or self.worker.is_busy() or self._asked:
             return False
-        known = [self.view.side(name) for name in editing.sides(self.session)]
+        known = [self.view.side(name) for name in compare.pictures(self.session)]
         return all(side.is_final or side.error is not None for side in known)
 
     def open(self, path: str, *, allow_code: bool = False) -> None:
@@ -132,6 +135,7 @@ class App:
             if sentence:
                 self.say(sentence)
             self.open(chosen)
+        self.view = self._blinker.look(self.session, self.view)
         before = self.session = tick(self.session, frame.seconds)
         started = time.perf_counter()
         self.session = self._draw(before)
@@ -147,6 +151,10 @@ class App:
         for command in asked:
             self._obey(command)
         self._tell_window()
+
+    def hold_still(self) -> None:
+        """Let nothing blink any more: for a screenshot."""
+        self._blinker.still = True
 
     def close(self) -> None:
         """End a dialog that is still open."""
@@ -173,7 +181,7 @@ class App:
             self._raise_tabs -= 1
             for title in FRONT_TITLES:
                 imgui.set_window_focus(title)
-        session = press_shortcuts(session, desk, arrows_taken=arrows_taken)
+        session = comparing.matched(press_shortcuts(session, desk, arrows_taken=arrows_taken), self.view)
         session = self._press_space(session)
         help_overlay.draw_help(desk)
         self.dialog.draw()
@@ -196,7 +204,7 @@ class App:
             self._opened(outcome)
         elif isinstance(outcome, Failure):
             self.complain(outcome.sentence)
-        for name in editing.sides(self.session):
+        for name in compare.PICTURES:
             result = self.worker.poll(name)
             if result is not None:
                 self._answered(name, result)
@@ -220,10 +228,10 @@ class App:
         if (remark := remark_after(success)) is not None:
             self.say(remark, 'warning')
 
-    def _answered(self, name: SideName, result: RenderResult) -> None:
+    def _answered(self, name: PictureName, result: RenderResult) -> None:
         known = self.view.side(name)
         self.view = self.view.with_side(name, known.answered(result))
-        if result.model is not None and result.model is not known.model:
+        if name != 'o' and result.model is not None and result.model is not known.model:
             side = self.session.side(name)
             fitted = fit_side(side, result.model)
             if fitted is not side:
@@ -250,17 +258,17 @@ class App:
 
     def _submit(self) -> None:
         if self._requested[0] is not self.session:
-            both = (to_request(self.session, 'a'), to_request(self.session, 'b') if self.session.b else None)
-            self._requested = (self.session, both)
-        for name, request in zip(SIDES, self._requested[1], strict=True):
+            self._requested = (self.session, compare.requests(self.session))
+        for name, request in zip(compare.PICTURES, self._requested[1], strict=True):
             known = self.view.side(name)
             if request is not known.asked:  # each call wakes the other thread
                 self.worker.submit(request, side=name)
-            self.view = self.view.with_side(name, self._asked_for(known, request))
+            known = SideView() if name == 'o' and request is None else self._asked_for(known, request)
+            self.view = self.view.with_side(name, known)
 
     def _asked_for(self, known: SideView, request: RenderRequest | None) -> SideView:
-        if request is None and known.asked is None:
-            return known
+        if request is None:
+            return known if known.asked is None else replace(known, asked=None)
         since = self.view.seconds if known.is_current else known.waiting_since
         if request is known.asked and since == known.waiting_since:
             return known

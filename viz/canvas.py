@@ -8,12 +8,15 @@ from imgui_bundle import ImVec2, imgui
 from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import widgets
-from render.session import CanvasState, Session
+from render.compare import pictures
+from render.session import CanvasState, PictureName, Session
 from viz import geometry, overlay
-from viz.editing import sides, updated
+from viz.compare_bar import bar_height, draw_bar
+from viz.editing import updated
 from viz.geometry import Rectangle
 from viz.hand import Hand
 from viz.pane import draw_side
+from viz.together import draw_together, is_peeking
 from viz.view import Desk
 
 TITLE = 'Picture'
@@ -46,16 +49,31 @@ def draw_canvas(session: Session, desk: Desk, hand: Hand) -> Session:
         session = replace_canvas(session, _toolbar(session, desk))
         corner, room = imgui.get_cursor_screen_pos(), imgui.get_content_region_avail()
         whole = Rectangle(corner.x, corner.y, max(room.x, 1.0), max(room.y, 1.0))
-        names = sides(session)
-        for index, name in enumerate(names):
-            session = draw_side(session, name, split(whole, index, len(names)), desk, hand)
-        overlay.draw_over_everything(session, whole, desk, hand)
+        names = pictures(session)
+        if len(names) == 2 and (session.compare.mode != 'side' or is_peeking()):
+            session = draw_together(session, (names[0], names[1]), whole, desk, hand)
+        else:
+            session = _draw_beside(session, names, whole, desk, hand)
+        session = draw_bar(session, whole, desk)
+        free = replace(whole, height=max(whole.height - bar_height(session, desk), 1.0))
+        overlay.draw_over_everything(session, free, desk, hand)
     return session
 
 
 def replace_canvas(session: Session, canvas: CanvasState) -> Session:
     """The session with another canvas state; the same object if it is the same."""
     return session if canvas is session.canvas else replace(session, canvas=canvas)
+
+
+def _draw_beside(session: Session, names: tuple[PictureName, ...], whole: Rectangle, desk: Desk, hand: Hand) -> Session:
+    """Each picture in a pane of its own; a second one as large as the first, whatever its resolution."""
+    result = desk.view.side(names[0]).result
+    picture = geometry.picture_of(result) if result is not None and len(names) > 1 else None
+    first = split(whole, 0, len(names))
+    for index, name in enumerate(names):
+        lead = geometry.place(first, picture, session.canvas) if index and picture is not None else None
+        session = draw_side(session, name, split(whole, index, len(names)), desk, hand, lead=lead)
+    return session
 
 
 def split(whole: Rectangle, index: int, count: int) -> Rectangle:

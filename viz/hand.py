@@ -9,7 +9,7 @@ from typing import Literal
 from imgui_bundle import imgui
 
 from render.result import GeneratorInfo
-from render.session import Session, SideName, TransformState
+from render.session import PictureName, Session, TransformState
 from viz import geometry
 from viz.editing import with_side
 from viz.geometry import Placement
@@ -29,7 +29,8 @@ class Hand:
     """What a pressed button does until it is released. Lives as long as the window."""
 
     doing: Doing = 'nothing'
-    side: SideName = 'a'
+    side: PictureName = 'a'
+    """The picture below the hand."""
     space_panned: bool = False
     """The space key was used to pan, so releasing it does not start an animation."""
     began_at: tuple[float, float] = (0.0, 0.0)
@@ -38,14 +39,29 @@ class Hand:
     """The picture was moved at all; the first-run hint is then done."""
 
 
-def hold(session: Session, name: SideName, placement: Placement, hand: Hand, model: GeneratorInfo | None) -> Session:
-    """Place the invisible button over the pane and follow the hand; returns the session after it."""
+def hold(
+    session: Session,
+    name: PictureName,
+    placement: Placement,
+    hand: Hand,
+    model: GeneratorInfo | None,
+    *,
+    identity: str = '',
+) -> Session:
+    """Place the invisible button over the pane and follow the hand; returns the session after it.
+
+    `name`: of the picture below the mouse, whose side is edited from then on. `identity`: of the button, where it stays
+    the same for two pictures.
+    """
     pane = placement.pane
     imgui.set_cursor_screen_pos(imgui.ImVec2(pane.left, pane.top))
-    imgui.invisible_button(f'picture {name}', imgui.ImVec2(max(pane.width, 1.0), max(pane.height, 1.0)), _FLAGS)
+    imgui.invisible_button(
+        identity or f'picture {name}', imgui.ImVec2(max(pane.width, 1.0), max(pane.height, 1.0)), _FLAGS
+    )
     can_move = model is not None and model.why_not('transform') is None
     if imgui.is_item_activated():
-        session = replace(session, active=name) if session.b is not None else session
+        if session.b is not None and name != 'o':
+            session = replace(session, active=name)
         mouse = imgui.get_mouse_pos()
         hand.side, hand.began_at, hand.doing = name, (mouse.x, mouse.y), _begin(session, placement, can_move=can_move)
     if imgui.is_item_active() and hand.side == name:

@@ -11,6 +11,7 @@ from imgui_bundle import imgui
 from gui_utils import theme
 from render.session import Session
 from viz import commands, geometry
+from viz.comparing import MODES, is_comparing, with_links, with_mode, with_original
 from viz.editing import updated, with_comparison
 from viz.hints import short_path
 from viz.shortcuts import reset_side
@@ -105,20 +106,31 @@ def _view_menu(session: Session, desk: Desk, titles: tuple[str, ...]) -> Session
         imgui.separator()
         if _item('Compare two generators', ticked=session.b is not None, enabled=session.a.model is not None):
             session = with_comparison(session, on=session.b is None)
-        session = _links(session)
+        session = _links(_ways(session))
         imgui.separator()
         return _window_items(session, desk, titles)
+
+
+def _ways(session: Session) -> Session:
+    is_original = session.compare.original
+    if _item('Compare with the original', 'X', ticked=is_original, enabled=session.a.model is not None):
+        session = with_original(session, on=not is_original)
+    with _menu('How to compare', enabled=is_comparing(session)) as is_open:
+        for mode, text in MODES.items() if is_open else ():
+            if _item(text, 'C' if mode == 'side' else '', ticked=session.compare.mode == mode):
+                session = with_mode(session, mode)
+    return session
 
 
 def _links(session: Session) -> Session:
     with _menu('Link the two', enabled=session.b is not None) as is_open:
         if is_open:
             if _item('Latent', ticked=session.link_latent):
-                session = replace(session, link_latent=not session.link_latent)
+                session = with_links(session, link_latent=not session.link_latent)
             if _item('Transform', ticked=session.link_transform):
-                session = replace(session, link_transform=not session.link_transform)
+                session = with_links(session, link_transform=not session.link_transform)
             if _item('Layer and spectrum', ticked=session.link_view):
-                session = replace(session, link_view=not session.link_view)
+                session = with_links(session, link_view=not session.link_view)
     return session
 
 

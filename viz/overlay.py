@@ -7,9 +7,10 @@ from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import theme, widgets
 from render.result import RenderResult
-from render.session import Session, SideName
+from render.session import PictureName, Session
 from render.sheet import sheet_layout
 from viz.commands import Browse, CancelOpening, DismissError, OpenPath
+from viz.comparing import is_changed
 from viz.geometry import Placement, Rectangle
 from viz.hand import Hand
 from viz.view import Desk, SideView
@@ -50,15 +51,30 @@ def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
     canvas.add_text(ImVec2(low.x + round(0.6 * em), low.y + round(0.3 * em)), theme.faded(theme.TEXT_RGBA), text)
 
 
-def draw_side_label(session: Session, name: SideName, pane: Rectangle, known: SideView) -> None:
+def draw_side_label(session: Session, name: PictureName, pane: Rectangle, known: SideView) -> None:
     """Which side this is, what may set it apart, and whether the panels edit it."""
     em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
-    kind, is_active = session.side(name).filters.kind, name == session.active
-    title = (known.model.title if known.model else '') + ('' if kind == 'network' else f' · {kind} filters')
-    draw_pill(f'{name.upper()}   {title}', pane.center[0], pane.top + 1.4 * em, canvas)
+    is_active = session.b is not None and name == session.active
+    room = pane.width - 3 * em
+    text = next((text for text in side_labels(session, name, known) if imgui.calc_text_size(text).x <= room), '')
+    if text:
+        draw_pill(text, pane.center[0], pane.top + 1.4 * em, canvas)
     if is_active:
         low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.top + 0.15 * em)
         canvas.add_rect_filled(low, high, theme.faded(theme.ACCENT_RGBA))
+
+
+def side_labels(session: Session, name: PictureName, known: SideView) -> tuple[str, ...]:
+    """What sets a picture apart from the other, from long to short."""
+    if name == 'o':
+        return ('Original',)
+    filters = session.side(name).filters
+    kind = '' if filters.kind == 'network' else f'{filters.kind} filters'
+    if session.compare.original:
+        return (kind[:1].upper() + kind[1:] or 'Changed' if is_changed(known.asked) else 'Unchanged',)
+    title = known.model.title if known.model else ''
+    long = ' · '.join(part for part in (title, kind) if part)
+    return f'{name.upper()}   {long}', f'{name.upper()}   {kind or title}', name.upper()
 
 
 def draw_empty(session: Session, pane: Rectangle, desk: Desk) -> None:
@@ -111,9 +127,9 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
         )
 
 
-def draw_probe(result: RenderResult, placement: Placement) -> None:
-    """The numbers of the pixel below the mouse, in the upper left corner of the pane."""
-    if not imgui.is_item_hovered() or result.values is None:
+def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool) -> None:
+    """The numbers of the pixel below the mouse, in the upper left corner of the pane; `hovered`: the mouse is on it."""
+    if not hovered or result.values is None:
         return
     mouse = imgui.get_mouse_pos()
     place = placement.pixel_at(mouse.x, mouse.y)

@@ -9,10 +9,12 @@ import numpy as np
 from imgui_bundle import ImVec2, imgui
 
 from gui_utils import theme
+from render.compare import choices, pictures
 from render.result import RenderResult
-from render.session import CanvasState, Session, SideName
+from render.session import CanvasState, PictureName, Session
 from viz import geometry, overlay
-from viz.geometry import Placement, Rectangle
+from viz.comparing import aligned
+from viz.geometry import Picture, Placement, Rectangle
 from viz.hand import Hand, hold, is_on_ring
 from viz.view import Desk
 
@@ -22,8 +24,13 @@ SHARP_FROM = 2.0
 """Screen pixels per picture pixel from which enlarged pixels are shown as squares."""
 
 
-def draw_side(session: Session, name: SideName, pane: Rectangle, desk: Desk, hand: Hand) -> Session:
-    """The picture of one side in its pane, with what is drawn over it; returns the session after the gestures."""
+def draw_side(
+    session: Session, name: PictureName, pane: Rectangle, desk: Desk, hand: Hand, *, lead: Placement | None = None
+) -> Session:
+    """The picture of one side in its pane, with what is drawn over it; returns the session after the gestures.
+
+    `lead`: where another picture lies in its pane, to lie in the same place.
+    """
     known = desk.view.side(name)
     result = known.result
     canvas = imgui.get_window_draw_list()
@@ -33,32 +40,37 @@ def draw_side(session: Session, name: SideName, pane: Rectangle, desk: Desk, han
     if result is None or result.image is None or picture is None:
         overlay.draw_empty(session, pane, desk)
         return session
-    placement = geometry.place(pane, picture, session.canvas)
+    placement = _place(pane, picture, session.canvas, lead)
     session = hold(session, name, placement, hand, known.model)
+    hovered = imgui.is_item_hovered()
     canvas.push_clip_rect(low, high, True)
-    placement = geometry.place(pane, picture, session.canvas)  # the wheel may just have moved it
-    _draw_picture(canvas, result, name, placement, session.canvas, desk)
+    placement = _place(pane, picture, session.canvas, lead)  # the wheel may just have moved it
+    draw_picture(canvas, result, name, placement, session.canvas, desk)
     if session.canvas.outline and placement.picture.margin:
-        _draw_outlines(canvas, placement)
-    _draw_ring(
-        canvas,
-        session,
-        name,
-        placement,
-        hand,
-        can_turn=known.model is not None and known.model.why_not('transform') is None,
-    )
-    if session.b is not None:
+        draw_outlines(canvas, placement)
+    can_turn = known.model is not None and known.model.why_not('transform') is None
+    draw_ring(canvas, session, name, placement, hand, can_turn=can_turn, hovered=hovered)
+    if len(pictures(session)) > 1:
         overlay.draw_side_label(session, name, pane, known)
     if session.canvas.probe:
-        overlay.draw_probe(result, placement)
+        overlay.draw_probe(result, placement, hovered=hovered)
     canvas.pop_clip_rect()
     return session
 
 
-def _draw_picture(
-    canvas: imgui.ImDrawList, result: RenderResult, name: SideName, placement: Placement, state: CanvasState, desk: Desk
+def _place(pane: Rectangle, picture: Picture, view: CanvasState, lead: Placement | None) -> Placement:
+    return geometry.place(pane, picture, view) if lead is None else aligned(lead, picture, pane)
+
+
+def draw_picture(
+    canvas: imgui.ImDrawList,
+    result: RenderResult,
+    name: PictureName,
+    placement: Placement,
+    state: CanvasState,
+    desk: Desk,
 ) -> None:
+    """The pixels, over a checkerboard where some may be transparent."""
     frame, image = placement.frame, result.image
     if image is None:
         return
@@ -91,7 +103,7 @@ def checkerboard(across: int, down: int) -> np.ndarray:
     return pixels
 
 
-def _draw_outlines(canvas: imgui.ImDrawList, placement: Placement) -> None:
+def draw_outlines(canvas: imgui.ImDrawList, placement: Placement) -> None:
     """Where the image lies in each channel that is shown."""
     first, sheet, pixel = placement.canvas, placement.picture.sheet, placement.pixel
     corners = [(0, 0)] if sheet is None else [sheet.corner(index) for index in range(sheet.count)]
@@ -101,17 +113,24 @@ def _draw_outlines(canvas: imgui.ImDrawList, placement: Placement) -> None:
         canvas.add_rect(ImVec2(left, top), ImVec2(left + first.width, top + first.height), colour)
 
 
-def _draw_ring(
-    canvas: imgui.ImDrawList, session: Session, name: SideName, placement: Placement, hand: Hand, *, can_turn: bool
+def draw_ring(
+    canvas: imgui.ImDrawList,
+    session: Session,
+    name: PictureName,
+    placement: Placement,
+    hand: Hand,
+    *,
+    can_turn: bool,
+    hovered: bool,
 ) -> None:
-    """The handle for turning: a knob, and the whole ring while the mouse is on it."""
+    """The handle for turning: a knob, and the whole ring while the mouse is on it. `hovered`: the mouse is on the pane."""
     if not can_turn or placement.picture.sheet is not None:
         return
     mouse, em = imgui.get_mouse_pos(), imgui.get_font_size()
     turning = hand.doing == 'rotate' and hand.side == name
-    near = imgui.is_item_hovered() and hand.doing == 'nothing' and is_on_ring(session, placement, mouse.x, mouse.y)
-    transform = session.side(name).transform
-    if not (turning or near or imgui.is_item_hovered()):
+    near = hovered and hand.doing == 'nothing' and is_on_ring(session, placement, mouse.x, mouse.y)
+    transform = choices(session, name).transform
+    if not (turning or hovered):
         return
     x, y = geometry.pivot(transform, placement)
     radius = geometry.ring_radius(placement)

@@ -198,6 +198,7 @@ def _draw_frames(app: App, count: int, screenshot: Path | None, timings: _Timing
             app.draw(frame)
         timings.note(app)
         drawn += 1
+    app.hold_still()
     for _ in range(SETTLING_FRAMES):
         with app.window.frame() as frame:
             app.draw(frame)

@@ -10,6 +10,7 @@ from imgui_bundle import imgui
 from render.session import CanvasState, Session, Side, TransformState, is_animating
 from viz import geometry
 from viz.commands import Browse, Command, Quit, Redo, SavePicture, SaveSession, SaveWindow, ToggleHelp, Undo
+from viz.comparing import with_next_mode, with_original
 from viz.editing import updated, with_side
 from viz.latent_panel import stepped
 from viz.layer_panel import step_of, stepped_layer
@@ -195,6 +196,14 @@ def _capture(session: Session, desk: Desk) -> Session:
     return session
 
 
+def _next_mode(session: Session, desk: Desk) -> Session:
+    return with_next_mode(session, -1 if imgui.get_io().key_shift else 1)
+
+
+def _toggle_original(session: Session, desk: Desk) -> Session:
+    return with_original(session, on=not session.compare.original)
+
+
 MOVE, LOOK, PICK, FILE = 'Move', 'Look', 'Choose', 'Program'
 SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(
@@ -221,6 +230,8 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(LOOK, 'F', 'fit the picture', Key.f, _canvas(geometry.fitted)),
     Shortcut(LOOK, 'U', 'undo the transform in the picture', Key.u, _canvas(_toggle_untransform)),
     Shortcut(LOOK, 'O', 'outline the canvas in layers with margins', Key.o, _canvas(_toggle_outline)),
+    Shortcut(LOOK, 'C', 'next way of comparing (Shift: the one before)', Key.c, _next_mode, shift=None),
+    Shortcut(LOOK, 'X', 'compare with the original', Key.x, _toggle_original),
     Shortcut(PICK, 'N', 'next seed', Key.n, _seed(1), repeat=True),
     Shortcut(PICK, 'P', 'previous seed', Key.p, _seed(-1), repeat=True),
     Shortcut(PICK, ']', 'next layer', Key.right_bracket, _layer(1), repeat=True),
@@ -237,6 +248,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(FILE, 'Ctrl+Q', 'quit', Key.q, _ask(Quit()), ctrl=True),
 )
 SPACE_TEXT = ('Space', 'start or stop the animation')
+PEEK_TEXT = ('Hold V', 'the second of two pictures')
 
 
 def key_rows(group: str) -> list[tuple[str, str]]:
@@ -244,4 +256,5 @@ def key_rows(group: str) -> list[tuple[str, str]]:
     rows = [(entry.keys, entry.what) for entry in SHORTCUTS if entry.group == group and entry.what]
     if group == MOVE:
         rows[0] = ('← → ↑ ↓', rows[0][1])
-    return [*rows, SPACE_TEXT] if group == PICK else rows
+    extra = {PICK: [SPACE_TEXT], LOOK: [PEEK_TEXT]}
+    return [*rows, *extra.get(group, [])]

@@ -13,7 +13,7 @@ from gui_utils.readouts import Level, Toast
 from gui_utils.texture import Textures
 from render.request import RenderRequest
 from render.result import GeneratorInfo, RenderResult, Spectrum
-from render.session import SideName
+from render.session import PictureName, SideName
 from viz.commands import Ask
 from viz.findings import Laboratory
 from viz.history import History
@@ -21,6 +21,7 @@ from viz.measure import Measured
 
 Value = TypeVar('Value')
 Source = TypeVar('Source')
+Other = TypeVar('Other')
 TOAST_SECONDS = 6.0
 TOAST_LIMIT = 4
 FRAME_TIMES = 240
@@ -128,6 +129,10 @@ class View:
 
     a: SideView = SideView()
     b: SideView = SideView()
+    o: SideView = SideView()
+    """The original of the active side, while it is shown."""
+    second: bool = False
+    """Of two pictures that blink, the second shows at this moment."""
     complaint: str | None = None
     """A sentence that stays over the picture until it is closed."""
     opening: Task | None = None
@@ -145,15 +150,13 @@ class View:
     graphics: str = ''
     """Who draws the window."""
 
-    def side(self, name: SideName) -> SideView:
-        """What is known about that side."""
-        return self.b if name == 'b' else self.a
+    def side(self, name: PictureName) -> SideView:
+        """What is known about that side, or the original."""
+        return self.a if name == 'a' else self.b if name == 'b' else self.o
 
-    def with_side(self, name: SideName, side: SideView) -> View:
-        """With that knowledge about one side."""
-        if side is self.side(name):
-            return self
-        return replace(self, b=side) if name == 'b' else replace(self, a=side)
+    def with_side(self, name: PictureName, side: SideView) -> View:
+        """With that knowledge about one side, or the original."""
+        return self if side is self.side(name) else replace(self, **{name: side})
 
     def noticed(self, words: str, level: Level = 'info') -> View:
         """With one more sentence to show; the same sentence is not shown twice."""
@@ -166,14 +169,18 @@ class Computed:
     """What panels compute from arrays and answers, kept while they show the same object. Bounded: one value a key."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[object, Any]] = {}
+        self._values: dict[str, tuple[object, object, Any]] = {}
 
     def of(self, key: str, source: Source, compute: Callable[[Source], Value]) -> Value:
         """`compute(source)`, computed again only if `source` is another object than the last time for `key`."""
+        return self.of_both(key, source, None, lambda one, _: compute(one))
+
+    def of_both(self, key: str, one: Source, other: Other, compute: Callable[[Source, Other], Value]) -> Value:
+        """`compute(one, other)`, computed again only if either is another object than the last time for `key`."""
         known = self._values.get(key)
-        if known is None or known[0] is not source:
-            known = self._values[key] = (source, compute(source))
-        return known[1]
+        if known is None or known[0] is not one or known[1] is not other:
+            known = self._values[key] = (one, other, compute(one, other))
+        return known[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +198,10 @@ class Desk:
     def computed(self, key: str, source: Source, compute: Callable[[Source], Value]) -> Value:
         """`compute(source)`, once per object."""
         return self.memory.of(key, source, compute)
+
+    def computed_of_both(self, key: str, one: Source, other: Other, compute: Callable[[Source, Other], Value]) -> Value:
+        """`compute(one, other)`, once per two objects."""
+        return self.memory.of_both(key, one, other, compute)
 
     @property
     def side(self) -> SideView:

@@ -10,11 +10,13 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from analysis.picture_error import CannotCompare, PictureError, picture_error
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from networks.sampling import seed_to_z
 from ops.backend import report
 from ops.fast_cpu import library
+from render import metering
 from render.capture import never, run_to
 from render.filters import filter_curves, filter_overrides
 from render.models import ModelStore, device_title
@@ -87,6 +89,11 @@ class Renderer:
         self.wait_for_kernels = wait_for_kernels
         self.latents: Memo[tuple[ModelKey, LatentSpec], Noted] = Memo()
         self.activations: Memo[Stage, Activation] = Memo()
+        self.references: Memo[Stage, Activation] = Memo()
+        """Pictures that are not moved, for the meter."""
+        self.syntheses = 0
+        """How often a network ran for a picture."""
+        self._errors: Memo[tuple[int, int], PictureError | CannotCompare] = Memo()
         self._powers: Memo[tuple[int, SpectrumSpec], Spectrum] = Memo()
         self._statistics: Memo[int, Statistics] = Memo()
         self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
@@ -146,7 +153,13 @@ class Renderer:
         with library.use_policy('wait'):
             yield
 
-    def _activation(self, adapter: Inspectable, request: RenderRequest, is_stale: IsStale) -> Activation:
+    def _activation(
+        self,
+        adapter: Inspectable,
+        request: RenderRequest,
+        is_stale: IsStale,
+        memo: Memo[Stage, Activation] | None = None,
+    ) -> Activation:
         """What the network makes for `request`; a provisional one is made again once that is possible."""
         model, latent, synthesis = request.model, request.latent, request.synthesis
 
@@ -156,12 +169,31 @@ class Renderer:
             with self._kernels():
                 x, more = synthesize(adapter, ws, synthesis, is_stale)
             provisional = not (settled and self.is_settled()) and not self.wait_for_kernels
-            return Activation(x, (*notes, *more), self.activations.misses, provisional)
+            self.syntheses += 1
+            return Activation(x, (*notes, *more), self.syntheses, provisional)
 
         def is_good(found: Activation) -> bool:
             return not (found.provisional and self.is_settled())
 
-        return self.activations.get((model, latent, synthesis), compute, is_good=is_good)
+        return (memo or self.activations).get((model, latent, synthesis), compute, is_good=is_good)
+
+    def _error(
+        self, adapter: Inspectable, request: RenderRequest, activation: Activation, is_stale: IsStale
+    ) -> PictureError | CannotCompare:
+        """The error of a picture against its reference; one more synthesis only where the latter is not at hand."""
+        still = replace(request, synthesis=replace(request.synthesis, transform=IDENTITY))
+        try:
+            if request == still and not activation.provisional:
+                # The drag that may follow then begins with its reference at hand.
+                self.references.get((request.model, request.latent, request.synthesis), lambda: activation)
+            metering.check_measurable(adapter.info, request)
+            reference = self._activation(adapter, still, is_stale, self.references)
+            _check(is_stale)
+            key = (reference.number, activation.number)
+            rows = request.synthesis.transform
+            return self._errors.get(key, lambda: picture_error(reference.x, activation.x, rows))
+        except CannotCompare as reason:
+            return reason
 
     def _view(
         self, adapter: Inspectable, request: RenderRequest, activation: Activation, is_stale: IsStale
@@ -173,8 +205,12 @@ class Renderer:
         if spec is not None:
             spectrum = self._powers.get((number, spec), lambda: spectrum_of_power(power_of(x, spec), rate))
         _check(is_stale)
-        moved = request.synthesis.transform if 'transform' in adapter.info.capabilities else IDENTITY
-        shown = picture(x, view, transform=moved, rate=rate)
+        error = self._error(adapter, request, activation, is_stale) if metering.wants_error(view) else None
+        if view.error_map and isinstance(error, PictureError):
+            shown = metering.error_picture(error, x, view)
+        else:
+            moved = request.synthesis.transform if 'transform' in adapter.info.capabilities else IDENTITY
+            shown = picture(x, view, transform=moved, rate=rate)
         return RenderResult(
             request,
             image=shown.image,
@@ -183,6 +219,7 @@ class Renderer:
             spectrum=spectrum,
             curves=self._response(adapter, request),
             statistics=self._statistics.get(number, lambda: statistics_of(x)),
+            equivariance=metering.reading_of(error, adapter.info, request),
             model=adapter.info,
             notes=shown.notes,
         )

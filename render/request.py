@@ -97,6 +97,12 @@ class ViewSpec:
     colormap: str = 'gray'
     undo_transform: bool = False
     """Move the picture back by the inverse of the transform, with the mask of what is then valid."""
+    meter: bool = False
+    """Measure the picture against its reference: the one that is not moved, moved ideally."""
+    error_map: bool = False
+    """Show that error, pixel by pixel, instead of the picture."""
+    error_gain_db: float = 0.0
+    """Of the map: errors so much smaller look as bright."""
     spectrum: SpectrumSpec | None = None
     response_layer: str | None = None
     """Layer whose filter response curves are wanted."""

@@ -1,6 +1,8 @@
 """What a render answers: frozen values of NumPy arrays and numbers. No torch."""
 
+import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -58,6 +60,35 @@ class FilterCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorScale:
+    """How the map of errors is coloured. A pixel's dB are those that a whole picture with its error would have."""
+
+    bright_db: float
+    """From here down as bright as it gets."""
+    dark_db: float
+    """From here up as dark as it gets."""
+    colours: np.ndarray = field(compare=False)
+    """[256, 1, 4] uint8, brightest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equivariance:
+    """The error of one picture against its reference: the one that is not moved, moved ideally."""
+
+    metric: Literal['eq-t', 'eq-t-frac', 'eq-r'] | None = None
+    """Which of the paper's metrics it is a sample of; None: nothing could be measured."""
+    squared: float = 0.0
+    """Squared error summed over the valid values."""
+    count: float = 0.0
+    """How many those are."""
+    decibels: float = math.nan
+    sentence: str = ''
+    """What was measured, or why nothing was."""
+    scale: ErrorScale | None = None
+    """If the picture is the map of errors."""
+
+
+@dataclass(frozen=True, slots=True)
 class RenderResult:
     """The answer to `request`; `error` set means: keep showing the old picture and say this."""
 
@@ -77,6 +108,8 @@ class RenderResult:
     """E.g. 'filtered_lrelu: reference (no CUDA)'."""
     device: str = ''
     """Where the network ran, e.g. 'CPU' or 'NVIDIA H200'."""
+    equivariance: Equivariance | None = None
+    """None: not asked for."""
     provisional: bool = False
     """Kernels were still being compiled: the same request is answered once more, with the last bits right."""
     error: str | None = None

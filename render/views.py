@@ -53,7 +53,7 @@ def picture(x: Tensor, view: ViewSpec, *, transform: Affine = IDENTITY, rate: fl
         image = to_rgba8(scaled if scaled.shape[0] == 3 else _three(scaled))
     if mask is not None:
         image[..., 3] = mask.to(torch.uint8) * 255
-    return Picture(image.cpu().numpy(), _read_only(values), notes)
+    return Picture(image.cpu().numpy(), read_only(values), notes)
 
 
 def to_rgba8(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -180,7 +180,7 @@ def _sheet(x: Tensor, view: ViewSpec, transform: Affine, rate: float | None) -> 
         if mask is not None:
             cell[..., 3] = mask[:height, :width].to(torch.uint8) * 255
         values[0, top : top + height, left : left + width] = cells[index]
-    return Picture(image.cpu().numpy(), _read_only(values), notes)
+    return Picture(image.cpu().numpy(), read_only(values), notes)
 
 
 def _mark_nan(image: Tensor, x: Tensor) -> Tensor:
@@ -191,7 +191,8 @@ def _mark_nan(image: Tensor, x: Tensor) -> Tensor:
     return image
 
 
-def _read_only(values: Tensor) -> np.ndarray:
+def read_only(values: Tensor) -> np.ndarray:
+    """The values as an array that nobody writes into."""
     array = values.cpu().numpy()
     array.flags.writeable = False  # it may be the renderer's own memory of the activation
     return array

@@ -31,6 +31,10 @@ _log = logging.getLogger(__name__)
 _Call = TypeVar('_Call', bound=Callable[..., Tensor])
 
 
+class Unavailable(Exception):
+    """Raised by a backend's module when it is imported where it cannot work; the sentence says why and what helps."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Implementation:
     backend: BackendName
@@ -201,11 +205,24 @@ def _load() -> None:
 def _import(backend: BackendName, module: str) -> str | None:
     """Import a backend's module; None, or why that did not work."""
     if backend == 'cuda' and not torch.cuda.is_available():
-        return 'torch sees no NVIDIA GPU'
+        return _why_no_gpu()
     if importlib.util.find_spec(module) is None:
         return f'this version has no {module}'
     try:
         importlib.import_module(module)
+    except Unavailable as error:
+        return str(error)
     except Exception as error:  # whatever a kernel library does wrong at start, the reference still runs
         return f'{type(error).__name__}: {error}'
     return None
+
+
+def _why_no_gpu() -> str:
+    """What torch says about the GPU that it does not see."""
+    if torch.version.cuda is None:
+        return 'torch sees no NVIDIA GPU: it was built without CUDA'
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:  # "no NVIDIA driver", "driver too old (found version …)"
+        return f'torch sees no NVIDIA GPU: {" ".join(str(error).split())[:200]}'
+    return 'torch sees no NVIDIA GPU'

@@ -75,6 +75,9 @@ class StyleGAN2Config:
     conv_clamp: float | None = 256.0
     use_noise: bool = True
     kernel_size: int = 3
+    fourier_bandwidth: float | None = None
+    """Not None: Fourier features up to this many cycles per image width replace the learned constant (configuration B
+    of StyleGAN3's ladder), so that the input can be moved. At most 2, the Nyquist frequency of the 4 x 4 grid."""
     fp16_channels_last: bool = False
     """Memory layout of the training code; changes no value here."""
     fused_modconv_default: bool | str = True

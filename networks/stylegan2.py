@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from networks.config import MappingConfig, StyleGAN2Config, from_keywords
+from networks.fourier_features import SynthesisInput
 from networks.layers import Conv2d, FullyConnected, runs_in_half
 from networks.mapping import MappingNetwork
+from networks.schedule import InputRecord
 from ops.bias_act import bias_act
 from ops.filters import setup_filter
 from ops.modulated_conv2d import modulated_conv2d_resample
@@ -111,17 +113,21 @@ class SynthesisBlock(nn.Module):
         last: bool,
         half_precision: bool,
     ) -> None:
-        """`in_channels` 0: the first block, which starts from a learned constant."""
+        """`in_channels` 0: the first block, which starts from a learned constant, or from Fourier features."""
         super().__init__()
         self.side = side
         self.architecture = config.architecture
         self.half_precision = half_precision
         self.register_buffer('resample_filter', setup_filter(config.resample_filter))
-        if in_channels == 0:
+        if in_channels == 0 and config.fourier_bandwidth is not None:
+            record = InputRecord(out_channels, side, float(side), config.fourier_bandwidth, affine=False)
+            self.input = SynthesisInput(w_dim, record)
+        elif in_channels == 0:
             self.const = nn.Parameter(torch.randn(out_channels, side, side))
         else:
             self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, side, 2, config)
         self.first = in_channels == 0
+        self.has_const = self.first and config.fourier_bandwidth is None
         self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, side, 1, config)
         self.num_conv = 1 if self.first else 2
         self.has_torgb = last or config.architecture == 'skip'
@@ -134,7 +140,7 @@ class SynthesisBlock(nn.Module):
         self, x: Tensor | None, image: Tensor | None, ws: Tensor, plan: NoisePlan, *, float32: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Features and image of the block before, ws [batch, convolutions + 1, w_dim] -> the same at this resolution."""
-        features = self.const.expand(ws.shape[0], -1, -1, -1) if x is None else x
+        features = self._start(ws) if x is None else x
         if runs_in_half(self.half_precision, features, float32):
             features = features.half()
         if self.first:
@@ -151,6 +157,10 @@ class SynthesisBlock(nn.Module):
             image = own if image is None else image + own
         return features, image
 
+    def _start(self, ws: Tensor) -> Tensor:
+        """What the first block starts from, [batch, channels, side, side]."""
+        return self.const.expand(ws.shape[0], -1, -1, -1) if self.has_const else self.input(ws[:, 0])
+
 
 class SynthesisNetwork(nn.Module):
     """w [batch, num_ws, w_dim] -> images [batch, channels, side, side]."""
@@ -161,6 +171,10 @@ class SynthesisNetwork(nn.Module):
             raise ValueError(f'the image side must be a power of two from 8 on, got {img_resolution}')
         if config.architecture not in ('orig', 'skip', 'resnet'):
             raise ValueError(f"there is no architecture {config.architecture!r}; choose 'orig', 'skip' or 'resnet'")
+        if config.fourier_bandwidth is not None and not 0 < config.fourier_bandwidth <= 2:
+            raise ValueError(
+                f'Fourier features on the 4 x 4 grid reach at most 2 cycles per image, got {config.fourier_bandwidth}'
+            )
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         self.config = config
         self.block_resolutions = block_resolutions(img_resolution)

@@ -149,7 +149,7 @@ def _facts(one: Met, *, last: bool) -> LayerFacts | None:
 def constants(adapter: Inspectable) -> Iterator[LayerFacts]:
     """Learned constants of StyleGAN2's kind."""
     for name, module in adapter.module.named_modules():
-        if isinstance(module, stylegan2.SynthesisBlock) and module.first:
+        if isinstance(module, stylegan2.SynthesisBlock) and module.has_const:
             label = f'{name.rpartition(".")[2]}.const'
             yield LayerFacts(label, float(module.side), float(module.side), constant=True)
 

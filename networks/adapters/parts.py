@@ -48,6 +48,19 @@ def synthesize_with(
     return functional_call(synthesis, replaced, (latents,), dict(options))
 
 
+def inverse_transform(matrix: Tensor, like: Tensor) -> Tensor:
+    """The inverse of `matrix` [3, 3], on the device and in the type of `like`: the networks ask where each point comes from.
+
+    Raises `ValueError` when there is none.
+    """
+    if tuple(matrix.shape) != (3, 3):
+        raise ValueError(f'a transform must be a [3, 3] matrix, got {tuple(matrix.shape)}')
+    inverse, failed = torch.linalg.inv_ex(matrix.to('cpu', torch.float64))
+    if failed or not inverse.isfinite().all():
+        raise ValueError('the transform squeezes the picture to nothing and cannot be inverted; use a larger scale')
+    return inverse.to(like.device, like.dtype)
+
+
 def seeded_noise(seed: int) -> NoiseDraw:
     """Unit normal noise that depends on the seed and on the position of the layer only: the same on every device,
     for every batch size, and without touching the global generators."""

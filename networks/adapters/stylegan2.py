@@ -11,15 +11,18 @@ from networks.adapters.parts import (
     NO_AVERAGE,
     NO_CLASSES,
     has_average,
+    inverse_transform,
     mapped_latents,
     official_keywords,
     parameter_count,
     seeded_noise,
     synthesize_with,
 )
+from networks.fourier_features import SynthesisInput
 from networks.info import Capability, FilterInfo, GeneratorInfo, LayerInfo
 from networks.stylegan2 import Generator, SynthesisBlock
 
+_INPUT = 'synthesis.b4.input'
 _MISSING: tuple[tuple[Capability, str], ...] = (
     ('transform', 'StyleGAN2 starts from a learned constant that cannot be moved; only StyleGAN3 can.'),
     ('noise', 'This StyleGAN2 was built without noise inputs.'),
@@ -35,8 +38,11 @@ class StyleGAN2Adapter(Inspectable):
     def __init__(self, module: Generator, *, title: str | None = None, notes: tuple[str, ...] = ()) -> None:
         """Give it the averaged weights of a training run or a copy, not the network that is being trained."""
         self.module = module.eval().requires_grad_(False)
-        self._generator = module
         self.info = _describe(module, title, notes)
+
+    @property
+    def _generator(self) -> Generator:
+        return cast(Generator, self.module)
 
     def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:
         """See `Inspectable.latents`."""
@@ -64,9 +70,18 @@ class StyleGAN2Adapter(Inspectable):
         buffers = dict(self.module.named_buffers())
         return {info.buffer: buffers[info.buffer] for layer in self.info.layers for info in layer.filters}
 
+    def transform(self, matrix: Tensor) -> Mapping[str, Tensor]:
+        """Overrides that move the picture by `matrix`, where Fourier features replace the learned constant."""
+        if not _can_move(self._generator):
+            raise ValueError(self.info.why_not('transform'))
+        features = cast(SynthesisInput, self._generator.get_submodule(_INPUT))
+        return {f'{_INPUT}.transform': inverse_transform(matrix, features.weight)}
+
 
 def _describe(module: Generator, title: str | None, notes: tuple[str, ...]) -> GeneratorInfo:
     capabilities: set[Capability] = {'filters', 'style_mixing'}
+    if _can_move(module):
+        capabilities.add('transform')
     if module.synthesis.config.use_noise:
         capabilities.add('noise')
     if has_average(module):
@@ -75,7 +90,7 @@ def _describe(module: Generator, title: str | None, notes: tuple[str, ...]) -> G
         capabilities.add('classes')
     return GeneratorInfo(
         family='stylegan2',
-        title=title or f'StyleGAN2 {module.synthesis.config.architecture} {module.img_resolution} px',
+        title=title or f'{_name(module)} {module.img_resolution} px',
         resolution=module.img_resolution,
         image_channels=module.img_channels,
         z_dim=module.z_dim,
@@ -91,10 +106,24 @@ def _describe(module: Generator, title: str | None, notes: tuple[str, ...]) -> G
     )
 
 
+def _can_move(module: Generator) -> bool:
+    """Whether its input are Fourier features."""
+    return module.synthesis.config.fourier_bandwidth is not None
+
+
+def _name(module: Generator) -> str:
+    config = module.synthesis.config
+    return f'StyleGAN2 {config.architecture}' + (' with Fourier features,' if _can_move(module) else '')
+
+
 def _layers(module: Generator) -> Iterator[LayerInfo]:
     """The layers in the order in which they run."""
     cuda = next(module.parameters()).device.type == 'cuda'
     row = 0
+    if _can_move(module):
+        channels = cast(SynthesisInput, module.get_submodule(_INPUT)).record.channels
+        bandwidth = module.synthesis.config.fourier_bandwidth
+        yield LayerInfo(_INPUT, 'b4.input', channels, 4, 4, rate=4.0, cutoff=bandwidth)
     for side in module.synthesis.block_resolutions:
         block = cast(SynthesisBlock, module.synthesis.get_submodule(f'b{side}'))
         channels = block.conv1.weight.shape[0]

@@ -179,6 +179,7 @@ SCHEMAS: Mapping[str, Schema] = MappingProxyType(
                 'resample_filter': Numbers(),
                 'use_noise': _FLAG,
                 'kernel_size': Number(1, 15),
+                'fourier_bandwidth': Number(1e-3, 2, whole=False, optional=True),
                 'fp16_channels_last': _FLAG,
                 'fused_modconv_default': Choice((False, True, 'inference_only')),
             }

@@ -51,4 +51,4 @@ def _moved_side(side: Side, motion: Motion, seconds: float, fraction: float) -> 
 
 def _picture_only(request: RenderRequest) -> RenderRequest:
     """Without the measurements that a clip does not show."""
-    return replace(request, view=replace(request.view, spectrum=None, response_layer=None))
+    return replace(request, view=replace(request.view, spectrum=None, response_layer=None, meter=False))

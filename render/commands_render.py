@@ -105,7 +105,7 @@ def chosen_request(session: Session, options: RenderOptions, info: GeneratorInfo
 
 
 def _with_view(request: RenderRequest, session: Session, options: RenderOptions, info: GeneratorInfo) -> RenderRequest:
-    view = replace(request.view, spectrum=None, response_layer=None)
+    view = replace(request.view, spectrum=None, response_layer=None, meter=False)
     if options.channels:
         layer = None if request.synthesis.layer is None else info.layer(request.synthesis.layer)
         count = info.image_channels if layer is None else layer.channels

@@ -173,6 +173,20 @@ class StickingState:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterState:
+    """Measuring while the picture is dragged."""
+
+    enabled: bool = True
+    """Compare every moved picture with its reference."""
+    error_map: bool = False
+    """Show the error, pixel by pixel, instead of the picture."""
+    gain_db: float = 0.0
+    """Of the map."""
+    whole_pixels: bool = False
+    """The picture moves by whole pixels only, as EQ-T does."""
+
+
+@dataclass(frozen=True, slots=True)
 class WindowState:
     """The window itself; nothing here decides a pixel of the picture."""
 
@@ -215,6 +229,7 @@ class Session:
     capture: CaptureState = CaptureState()
     performance: PerformanceState = PerformanceState()
     sticking: StickingState = StickingState()
+    meter: MeterState = MeterState()
     window: WindowState = WindowState()
     follow: str | None = None
     """Run directory whose newest snapshot is shown."""
@@ -299,9 +314,21 @@ def _view_spec(session: Session, side: Side) -> ViewSpec:
         normalize=shown.normalize and is_layer,
         colormap=shown.colormap,
         undo_transform=session.canvas.undo_transform,
+        meter=session.meter.enabled and why_not_measured(side) is None,
+        error_map=session.meter.error_map,
+        error_gain_db=session.meter.gain_db if session.meter.error_map else 0.0,
         spectrum=SpectrumSpec(side.spectrum.kaiser_beta, side.spectrum.channel) if side.spectrum.visible else None,
         response_layer=side.filters.response_layer or shown.layer,
     )
+
+
+def why_not_measured(side: Side) -> str | None:
+    """Why pictures of this side have no reference to compare with, as a sentence; None if they have."""
+    if _noise_moves(side.noise):
+        return 'The noise is new in every picture, so no two can be compared; stop its animation.'
+    if side.latent.animate:
+        return 'The latent walks, so every picture is another one; stop its animation.'
+    return None
 
 
 def is_animating(session: Session) -> bool:

@@ -97,7 +97,7 @@ def average_subject(request: RenderRequest) -> RenderRequest:
     latent = replace(request.latent, seeds=((0, 1.0),))
     view = replace(
         request.view, mode='rgb', channels=(0, 1, 2), sheet_first=0, gain_db=0.0, normalize=False, colormap='gray',
-        undo_transform=False, response_layer=None,
+        undo_transform=False, response_layer=None, meter=False, error_map=False, error_gain_db=0.0,
     )  # fmt: skip
     return replace(request, latent=latent, view=view)
 

@@ -144,7 +144,9 @@ def _with_synthesis(side: Side, options: RenderOptions, info: GeneratorInfo) -> 
         transform = replace(transform, x=x, y=y, degrees=degrees, scale=scale)
     if options.filters is not None:
         _need('filters', info)
-        filters = replace(filters, kind=options.filters, direction=options.filter_direction)
+        filters = replace(  # instead of all filters of the session; oversampling, margin and clamp are none
+            filters, kind=options.filters, direction=options.filter_direction, layers=None, taps=None, edits=()
+        )
     if options.noise is not None or options.noise_seed is not None:
         _need('noise', info)
         mode = options.noise or ('random' if options.noise_seed is not None else noise.mode)

@@ -1,50 +1,48 @@
-"""Cures applied to a running network for one call: forward hooks that put another computation in a layer's place.
-
-Nothing in the network is changed: a variant of a layer shares its tensors and differs in its record or filters.
-"""
+"""Cures applied to a running network: a twin of it with another computation in a layer's place (`networks.variants`)."""
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from analysis.diagnosis_facts import Cure
+from networks import variants
 from networks.adapters.base import Inspectable
-from networks.schedule import InputRecord, LayerRecord
+from networks.schedule import InputRecord
 from networks.stylegan3 import SynthesisInput, SynthesisLayer
+from networks.variants import LayerPlan, plain_twin, planned, resized_input, with_buffers, with_oversampling
 
 MARGIN = 10
 """Samples around the canvas (Karras et al. 2021, Sec. 3.2)."""
-Replacement = Callable[[nn.Module, Tensor], nn.Module]
-"""(the running submodule, the transform of this call) -> what runs in its place."""
 
 
 def alias_free_layer(module: nn.Module) -> SynthesisLayer | None:
     """The alias-free layer that `module` is or wraps; None if there is none."""
-    return next((one for one in module.modules() if isinstance(one, SynthesisLayer)), None)
+    found = variants.alias_free_layer(module)
+    return None if found is None else found[1]
 
 
-def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Replacement]:
-    """Module name -> its replacement, for cures named by layer label; those of other families are left out."""
+def cured(adapter: Inspectable, cures: Sequence[Cure]) -> Inspectable:
+    """The generator with `cures` in place; `adapter` itself where none can be applied to a finished network."""
+    movable = 'transform' in adapter.info.capabilities
+    modules = (replacements(adapter, cures) if movable else {}) or _replaced_filters(adapter, cures)
+    return adapter.with_submodules(modules, adapter.info, changes=tuple(cures)) if modules else adapter
+
+
+def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, nn.Module]:
+    """Module name -> what runs in its place, for cures named by layer label; those of other families are left out."""
     names = {layer.label: layer.name for layer in adapter.info.layers}
-    changes: dict[str, _Change] = {}
+    found: dict[str, nn.Module] = {}
     for cure in cures:
         name = names.get(cure.layer)
-        if name is None or cure.margin or cure.moving_input:
+        layer = None if name is None else alias_free_layer(adapter.module.get_submodule(name))
+        if name is None or layer is None or cure.margin or cure.moving_input:
             continue
-        if alias_free_layer(adapter.module.get_submodule(name)) is None:
-            continue
-        changes[name] = _Change(
-            cure.up_taps, cure.down_taps, cure.oversampling, clean=cure.without_noise or cure.oversampling > 1
-        )
-    found: dict[str, Replacement] = {name: change.apply for name, change in changes.items()}
+        clean = cure.without_noise or cure.oversampling > 1
+        found[name] = _Change(cure.up_taps, cure.down_taps, cure.oversampling, clean=clean).apply(layer)
     if any(cure.margin for cure in cures):
         found |= _with_margins(adapter, {names[cure.layer] for cure in cures if cure.margin and cure.layer in names})
     for cure in cures:
@@ -53,10 +51,10 @@ def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Repla
     return found
 
 
-def replaced_filters(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, Tensor]:
-    """Overrides for `Inspectable.synthesize`: the upsampling filters that `cures` replace, by buffer name."""
+def _replaced_filters(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, nn.Module]:
+    """The same for the upsampling filters of a network of another family."""
     better = {cure.layer: cure.up_taps for cure in cures if cure.up_taps is not None and cure.oversampling == 1}
-    held = adapter.filters()
+    held = adapter.filters() if better else {}
     found = {}
     for layer in adapter.info.layers:
         taps = better.get(layer.label)
@@ -64,26 +62,7 @@ def replaced_filters(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, T
             if taps is not None and info.direction == 'up' and info.buffer in held:
                 full = held[info.buffer].ndim == 2
                 found[info.buffer] = torch.outer(taps, taps) if full else taps
-    return found
-
-
-@contextmanager
-def replaced(module: nn.Module, found: dict[str, Replacement], matrix: Tensor) -> Iterator[None]:
-    """Within the block, the submodules named in `found` answer with what their replacement makes of the same arguments.
-
-    `matrix` [3, 3]: how the picture moves in this call, for a replaced input.
-    """
-    with ExitStack() as stack:
-        for name, replacement in found.items():
-
-            def hook(
-                submodule: nn.Module, arguments: Any, keywords: Any, output: Any, make: Replacement = replacement
-            ) -> Any:
-                return make(submodule, matrix).forward(*arguments, **keywords)
-
-            submodule = module.get_submodule(name)
-            stack.callback(submodule.register_forward_hook(hook, with_kwargs=True).remove)
-        yield
+    return with_buffers(adapter.module, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,80 +77,46 @@ class _Change:
     sizes: tuple[int, int] | None = None
     """Of its input and result."""
 
-    def apply(self, module: nn.Module, matrix: Tensor) -> nn.Module:
-        """The variant; it shares the tensors of `module`."""
-        layer = alias_free_layer(module)
-        assert layer is not None
-        variant = plain_twin(layer) if self.clean else _twin(layer)
-        record: LayerRecord = variant.record
+    def apply(self, layer: SynthesisLayer) -> SynthesisLayer:
+        """The variant, without hooks."""
+        plan = LayerPlan.of(layer)
+        record = plan.record
         if self.oversampling > 1:
-            inside = max(record.rate_in, record.rate) * self.oversampling
-            record = replace(record, rate_inside=inside, filtered=True)
+            record = replace(with_oversampling(record, self.oversampling), filtered=True)
         if self.sizes is not None:
             record = replace(record, size_in=self.sizes[0], size=self.sizes[1])
-        variant.record = record
-        for name, taps in (('up_filter', self.up_taps), ('down_filter', self.down_taps)):
-            if taps is not None:
-                variant._buffers[name] = taps.to(layer.weight.device, torch.float32)
-        return variant
+        up_filter = plan.up_filter if self.up_taps is None else self.up_taps
+        down_filter = plan.down_filter if self.down_taps is None else self.down_taps
+        base = plain_twin(layer) if self.clean else layer
+        return planned(
+            base, replace(plan, record=record, up_filter=up_filter, down_filter=down_filter), keep_hooks=False
+        )
 
 
-def plain_twin(layer: SynthesisLayer) -> SynthesisLayer:
-    """What the layer's record, filters and weights say, whatever its class or hooks add; tensors are shared."""
-    twin = _twin(layer)
-    twin.__class__ = SynthesisLayer
-    return twin
-
-
-def _twin(module: nn.Module) -> Any:
-    """The same module once more, sharing all tensors: hooks gone, buffers may be replaced."""
-    twin = copy.copy(module)
-    twin.__dict__['_buffers'] = dict(module._buffers)
-    for name in (
-        '_forward_hooks',
-        '_forward_pre_hooks',
-        '_forward_hooks_with_kwargs',
-        '_forward_pre_hooks_with_kwargs',
-    ):
-        twin.__dict__[name] = OrderedDict()
-    return twin
-
-
-def _with_margins(adapter: Inspectable, broken: set[str]) -> dict[str, Replacement]:
+def _with_margins(adapter: Inspectable, broken: set[str]) -> dict[str, nn.Module]:
     """All alias-free layers with a margin of `MARGIN` before the last one that reaches over space."""
-    found: dict[str, Replacement] = {}
+    found: dict[str, nn.Module] = {}
     layers = [(info.name, alias_free_layer(adapter.module.get_submodule(info.name))) for info in adapter.info.layers]
     chain = [(name, layer) for name, layer in layers if layer is not None]
     reaching = [name for name, layer in chain if not layer.record.torgb]
     first = adapter.module.get_submodule(adapter.info.layers[0].name)
     if not chain or not isinstance(first, SynthesisInput):
         return found
-    size = first.record.size
-    wanted = max(size, int(first.record.rate) + 2 * MARGIN)
-    if wanted != size:
-        found[adapter.info.layers[0].name] = _larger_input(wanted)
-        size = wanted
+    size = max(first.record.size, int(first.record.rate) + 2 * MARGIN)
+    if size != first.record.size:
+        found[adapter.info.layers[0].name] = resized_input(first, size)
     for name, layer in chain:
         record = layer.record
         after = record.size
         if name in reaching[:-1]:
             after = max(after, int(record.rate) + 2 * MARGIN)
         if name in broken or (size, after) != (record.size_in, record.size):
-            found[name] = _Change(clean=name in broken, sizes=(size, after)).apply
+            found[name] = _Change(clean=name in broken, sizes=(size, after)).apply(layer)
         size = after
     return found
 
 
-def _larger_input(size: int) -> Replacement:
-    def apply(module: nn.Module, matrix: Tensor) -> nn.Module:
-        variant = _twin(module)
-        variant.record = replace(cast(InputRecord, variant.record), size=size)
-        return variant
-
-    return apply
-
-
-def _moving_input(adapter: Inspectable) -> Replacement:
+def _moving_input(adapter: Inspectable) -> SynthesisInput:
     """Fourier features, freshly drawn, of the shape and strength of what the first layer of the network yields."""
     info = adapter.info.layers[0]
     bandwidth = info.cutoff or info.width / 4
@@ -179,11 +124,4 @@ def _moving_input(adapter: Inspectable) -> Replacement:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         fresh = SynthesisInput(adapter.info.w_dim, record).eval().requires_grad_(False)
-    fresh = fresh.to(next(adapter.module.parameters()).device)
-
-    def apply(module: nn.Module, matrix: Tensor) -> nn.Module:
-        variant = _twin(fresh)
-        variant._buffers['transform'] = torch.linalg.inv(matrix.double()).to(fresh.weight)
-        return variant
-
-    return apply
+    return fresh.to(next(adapter.module.parameters()).device)

@@ -12,7 +12,7 @@ from analysis.diagnosis_facts import Cure
 from analysis.diagnosis_signal import common_detail_db
 from analysis.equivariance import PooledError, rotation_error, translation_error, uniform_angle, uniform_shift
 from networks.adapters.base import Inspectable
-from render.diagnose_cures import Replacement, replaced, replaced_filters, replacements
+from render.diagnose_cures import cured
 from render.renderer import make_latents
 from render.request import RenderRequest
 
@@ -39,14 +39,14 @@ class Pictures:
         """EQ-T, and EQ-R where it is to be had; nothing where the cures cannot be applied."""
         if not self._movable:
             return (yield from self._shared(cures))
-        found = replacements(self._adapter, cures)
-        if cures and not found:
+        adapter = cured(self._adapter, cures)
+        if cures and adapter is self._adapter:
             return {}
         shifted, turned = PooledError(), PooledError()
         for latents, (first, second, angle) in zip(self._latents, self._moves, strict=True):
 
             def generate(matrix: Tensor, latents: Tensor = latents) -> Tensor:
-                return self._picture(latents, matrix, found)
+                return self._picture(adapter, latents, matrix)
 
             base = generate(torch.eye(3, dtype=torch.float64))
             yield
@@ -61,20 +61,20 @@ class Pictures:
 
     def _shared(self, cures: Sequence[Cure]) -> Measuring:
         """How much fine detail all pictures have in common."""
-        overrides = replaced_filters(self._adapter, cures)
+        adapter = cured(self._adapter, cures)
         quiet = any(cure.without_noise for cure in cures) and 'noise' in self._adapter.info.capabilities
-        if cures and not overrides and not quiet:
+        if cures and adapter is self._adapter and not quiet:
             return {}
         pictures = []
         for latents in self._latents:
             with torch.inference_mode():
                 noise = 'none' if quiet else 'constant'
-                pictures.append(self._adapter.synthesize(latents, overrides, noise=noise, float32=self._float32))
+                pictures.append(adapter.synthesize(latents, noise=noise, float32=self._float32))
             yield
         return {'fine detail that all pictures share': common_detail_db(torch.cat(pictures))}
 
-    def _picture(self, latents: Tensor, matrix: Tensor, found: dict[str, Replacement]) -> Tensor:
-        held = dict(self._adapter.module.named_buffers())
-        overrides = {name: value for name, value in self._adapter.transform(matrix).items() if name in held}
-        with torch.inference_mode(), replaced(self._adapter.module, found, matrix):  # a constant holds no transform
-            return self._adapter.synthesize(latents, overrides, float32=self._float32).double()
+    def _picture(self, adapter: Inspectable, latents: Tensor, matrix: Tensor) -> Tensor:
+        held = dict(adapter.module.named_buffers())
+        overrides = {name: value for name, value in adapter.transform(matrix).items() if name in held}
+        with torch.inference_mode():  # a constant holds no transform
+            return adapter.synthesize(latents, overrides, float32=self._float32).double()

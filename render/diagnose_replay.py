@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from analysis.diagnosis_signal import Resampling
 from networks.stylegan3 import SynthesisLayer
-from render.diagnose_cures import alias_free_layer, plain_twin
+from networks.variants import plain_twin
+from render.diagnose_cures import alias_free_layer
 
 AGREES_DB = -40.0
 """float16 differs by less than that."""

@@ -39,7 +39,7 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
         raise ValueError(f'a diagnosis needs at least one latent, got {samples}.')
     started = time.perf_counter()
     request = replace(request, synthesis=SynthesisSpec(precision=request.synthesis.precision))
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     seen = yield from _looked_at(adapter, request, first_seed)
     layers = seen.layers
     suspicions = yield from _reported(judging(layers, seen.first), _LAYERS, 'test signal in every filter')
@@ -180,8 +180,6 @@ def _grouped(suspicions: Sequence[Suspicion]) -> list[list[Suspicion]]:
 
 def _flat_effects(seen: _Seen, group: Sequence[Suspicion]) -> list[Effect]:
     """Noise or border effect of the worst layer before and after its cure, for alias-free layers."""
-    import torch
-
     from render.diagnose_cures import replacements
     from render.diagnose_probe import flat_again
 
@@ -190,7 +188,7 @@ def _flat_effects(seen: _Seen, group: Sequence[Suspicion]) -> list[Effect]:
     if worst.cause not in ('noise', 'border') or one is None:
         return []
     replacement = replacements(seen.adapter, [each.cure for each in group]).get(one.info.name)
-    again = None if replacement is None else flat_again(one, replacement(one.module, torch.eye(3)))
+    again = None if replacement is None else flat_again(one, replacement)
     if again is None:
         return []
     number = worst.numbers[0]

@@ -110,7 +110,7 @@ class _Generate:
 
 
 def _movable(renderer: Renderer, request: RenderRequest) -> Inspectable:
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     why_not = adapter.info.why_not('transform')
     if why_not is not None:
         raise ValueError(f'Equivariance cannot be measured: {why_not}')

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from render.capture import find
+from render.filters import edited
 from render.renderer import make_latents, synthesize
 from render.request import IDENTITY, Affine, RenderRequest
 
@@ -90,6 +91,7 @@ def run_pass(
     """
     noise = 'constant' if request.synthesis.noise == 'random' else request.synthesis.noise
     spec = replace(request.synthesis, layer=until, edits=(), transform=transform, noise=noise)
+    adapter, _ = edited(adapter, spec.filters)
     names = [layer.name for layer in adapter.info.layers]
     with torch.inference_mode():
         latent = request.latent if seed is None else replace(request.latent, seeds=((seed, 1.0),))
@@ -114,6 +116,15 @@ def request_seeds(request: RenderRequest, samples: int, first_seed: int) -> rang
     if samples < 1:
         raise ValueError(f'A measurement needs at least one latent, got {samples}; choose 1 or more.')
     return range(first_seed, first_seed + samples)
+
+
+def latents_from(request: RenderRequest, samples: int, first_seed: int | None) -> Sequence[int | None]:
+    """Seeds for `run_pass`: those of `request_seeds`, or without a first seed (None,), the latent of `request` alone."""
+    if first_seed is not None:
+        return request_seeds(request, samples, first_seed)
+    if samples != 1:
+        raise ValueError(f'The request has one latent to measure, not {samples}; give a first seed for several.')
+    return (None,)
 
 
 def move_right(x: float, y: float = 0.0) -> Affine:

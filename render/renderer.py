@@ -2,10 +2,11 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -18,9 +19,9 @@ from ops.backend import report
 from ops.fast_cpu import library
 from render import metering
 from render.capture import never, run_to
-from render.filters import filter_curves, filter_overrides
+from render.filters import Edited, edited, filter_curves
 from render.models import ModelStore, device_title
-from render.request import IDENTITY, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
+from render.request import IDENTITY, FilterSpec, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
 from render.result import FilterCurve, RenderResult, Spectrum, Statistics
 from render.views import picture, power_of, spectrum_of_power, statistics_of
 from render.worker import Abandoned, IsStale
@@ -97,19 +98,33 @@ class Renderer:
         self._powers: Memo[tuple[int, SpectrumSpec], Spectrum] = Memo()
         self._statistics: Memo[int, Statistics] = Memo()
         self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
+        self._edited: WeakKeyDictionary[Inspectable, Memo[FilterSpec, Edited]] = WeakKeyDictionary()
+
+    def adapter(self, request: RenderRequest) -> Inspectable:
+        """The generator of `request` with the filters it asks for: what every measurement looks into.
+
+        Raises `BadFile` if the model cannot be had.
+        """
+        return self._adapter(request)[0]
+
+    def _adapter(self, request: RenderRequest) -> Edited:
+        """`adapter`, and what of the changes could not be done."""
+        base, spec = self.models.get(request.model), request.synthesis.filters
+        memo = self._edited.setdefault(base, Memo())  # closed models are not kept alive
+        return memo.get(spec, lambda: edited(base, spec))
 
     def render(self, request: RenderRequest, is_stale: IsStale = never) -> RenderResult:
         """The answer to `request`. Raises `Abandoned` once `is_stale()`, `BadFile` if the model cannot be had,
         `ValueError` for what it does not have."""
         started = time.perf_counter()
-        adapter = self.models.get(request.model)
+        adapter, changes = self._adapter(request)
         with torch.inference_mode():
             activation = self._activation(adapter, request, is_stale)
             _check(is_stale)
             result = self._view(adapter, request, activation, is_stale)
         return replace(
             result,
-            notes=(*activation.notes, *result.notes, *_backend_notes()),
+            notes=(*changes, *activation.notes, *result.notes, *_backend_notes()),
             device=device_title(self.models.device),
             provisional=activation.provisional,
             seconds=time.perf_counter() - started,
@@ -122,12 +137,11 @@ class Renderer:
     def tensor(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """The tensor that `request` shows, [channels, height, width] as the network made it. It must not be changed."""
         with torch.inference_mode():
-            return self._activation(self.models.get(request.model), request, is_stale).x
+            return self._activation(self.adapter(request), request, is_stale).x
 
     def power(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """Power spectrum [height, width] of what `request` shows. For averages: what the view remembers stays."""
-        adapter = self.models.get(request.model)
-        latent, synthesis = request.latent, request.synthesis
+        adapter, latent, synthesis = self.adapter(request), request.latent, request.synthesis
         with torch.inference_mode():
             ws, _ = make_latents(adapter, latent)
             with self._kernels():
@@ -136,7 +150,7 @@ class Renderer:
 
     def layer_of(self, request: RenderRequest) -> LayerInfo | None:
         """The layer that `request` shows; None for the image."""
-        return _layer(self.models.get(request.model), request.synthesis.layer)
+        return _layer(self.adapter(request), request.synthesis.layer)
 
     def rate_of(self, request: RenderRequest, width: int) -> float:
         """Samples per image width of what `request` shows, which is `width` samples wide."""
@@ -220,17 +234,16 @@ class Renderer:
             curves=self._response(adapter, request),
             statistics=self._statistics.get(number, lambda: statistics_of(x)),
             equivariance=metering.reading_of(error, adapter.info, request),
-            model=adapter.info,
+            model=self.models.get(request.model).info,
             notes=shown.notes,
         )
 
     def _response(self, adapter: Inspectable, request: RenderRequest) -> tuple[FilterCurve, ...]:
-        name, spec = request.view.response_layer, request.synthesis.filters
-        layer = None if name is None else adapter.info.layer(name)
-        if layer is None:
+        name = request.view.response_layer
+        if name is None:
             return ()
-        key = (request.model, name, spec)
-        return self._curves.get(key, lambda: filter_curves(adapter, layer, spec))
+        key = (request.model, name, request.synthesis.filters)
+        return self._curves.get(key, lambda: filter_curves(self.models.get(request.model), adapter, name))
 
 
 def make_latents(adapter: Inspectable, spec: LatentSpec) -> Noted:
@@ -259,11 +272,12 @@ def make_latents(adapter: Inspectable, spec: LatentSpec) -> Noted:
 def synthesize(adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: IsStale = never) -> Noted:
     """The tensor [channels, height, width] that the request shows, of latents [1, num_ws, w_dim]; layers after it do not
     run. Raises `Abandoned` once `is_stale()`, `ValueError` for a layer that it does not have."""
-    overrides, notes = filter_overrides(adapter, spec.filters)
+    adapter, notes = edited(adapter, spec.filters)
+    overrides: Mapping[str, Tensor] = {}
     if spec.transform != IDENTITY and 'transform' in adapter.info.capabilities:
         a, b, x, c, d, y = spec.transform
         matrix = torch.tensor([[a, b, x], [c, d, y], [0, 0, 1]], dtype=torch.float64)
-        overrides = {**overrides, **adapter.transform(matrix)}
+        overrides = adapter.transform(matrix)
     elif spec.transform != IDENTITY:
         notes = (*notes, f'The picture is not moved: {adapter.info.why_not("transform")}')
     output = run_to(

@@ -5,6 +5,7 @@ from typing import Literal
 
 FilterKind = Literal['network', 'sinc', 'bilinear', 'lanczos', 'nearest', 'gaussian', 'jinc']
 FilterDirection = Literal['up', 'down', 'both']
+OneDirection = Literal['up', 'down']
 NoiseMode = Literal['none', 'constant', 'random']
 Affine = tuple[float, float, float, float, float, float]
 IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -37,13 +38,51 @@ class LatentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterEdit:
+    """Another filter in one place. A number that is None is the network's own there."""
+
+    layer: str
+    """`LayerInfo.name`."""
+    direction: OneDirection
+    kind: FilterKind = 'network'
+    """'network': designed as the network does, but by these numbers."""
+    taps: int | None = None
+    """n: taps per sample of the lower rate."""
+    cutoff: float | None = None
+    """f_c in cycles per image width. The classic kernels (bilinear, …) have none."""
+    half_width: float | None = None
+    """f_h in cycles per image width, of the transition band."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOversampling:
+    """m of one layer's non-linearity."""
+
+    layer: str
+    """`LayerInfo.name`."""
+    factor: int
+
+
+@dataclass(frozen=True, slots=True)
 class FilterSpec:
-    """Which resampling filters run instead of the network's own."""
+    """How the network's sampling differs from its own, weights untouched: filters, oversampling, margin, clamp."""
 
     kind: FilterKind = 'network'
     direction: FilterDirection = 'both'
     layers: tuple[str, ...] | None = None
-    """Layer names (`LayerInfo.name`). None = all."""
+    """Layer names (`LayerInfo.name`) of `kind` and `taps`. None = all."""
+    taps: int | None = None
+    """n: taps per sample of the lower rate. None = the network's own."""
+    oversampling: int | None = None
+    """m of all layers: 1, 2, 4 or 8. None = the network's own."""
+    edits: tuple[FilterEdit, ...] = ()
+    """Single places; each wins over `kind` and `taps`."""
+    layer_oversampling: tuple[LayerOversampling, ...] = ()
+    """Single layers; each wins over `oversampling`."""
+    margin: int | None = None
+    """Samples around the canvas of every layer. None = the network's own."""
+    clamp: bool = True
+    """Whether activations are cut at the network's limit."""
 
 
 @dataclass(frozen=True, slots=True)

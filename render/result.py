@@ -56,7 +56,9 @@ class FilterCurve:
     network_db: np.ndarray = field(compare=False)
     current_db: np.ndarray = field(compare=False)
     taps: tuple[float, ...] = ()
-    """Of the filter in use (1-D) or the centre row (2-D)."""
+    """Of the filter in use (1-D) or the centre row (2-D); empty: none runs."""
+    factor: int = 1
+    """Between its two rates; s = `rate` / `factor` is the lower."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ from typing import Literal
 from render.request import (
     Affine,
     FilterDirection,
+    FilterEdit,
     FilterKind,
     FilterSpec,
     LatentSpec,
+    LayerOversampling,
     ModelKey,
     NoiseMode,
+    OneDirection,
     RenderRequest,
     SpectrumSpec,
     SynthesisSpec,
@@ -82,13 +85,23 @@ class TransformState:
 
 @dataclass(frozen=True, slots=True)
 class FilterState:
+    """See `FilterSpec` for what decides the picture."""
+
     kind: FilterKind = 'network'
     direction: FilterDirection = 'both'
     layers: tuple[str, ...] | None = None
     """None = all layers."""
     response_layer: str | None = None
-    """Whose filters are plotted. None = those of the layer that is shown."""
-    response_direction: Literal['up', 'down'] = 'up'
+    """Whose filters are plotted and edited. None = those of the layer that is shown."""
+    response_direction: OneDirection = 'up'
+    taps: int | None = None
+    oversampling: int | None = None
+    edits: tuple[FilterEdit, ...] = ()
+    layer_oversampling: tuple[LayerOversampling, ...] = ()
+    margin: int | None = None
+    clamp: bool = True
+    one_place: bool = False
+    """Whether the controls are for the plotted filter instead of for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,16 @@ class PerformanceState:
 
 
 @dataclass(frozen=True, slots=True)
+class WalkLine:
+    """The line that a walk watches, in image sizes from the top left corner."""
+
+    start_x: float = 0.0
+    start_y: float = 0.5
+    end_x: float = 1.0
+    end_y: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class StickingState:
     """What the laboratory shows and how much it measures."""
 
@@ -170,6 +193,25 @@ class StickingState:
     """Latents for the metrics of the picture."""
     part: Literal['decibels', 'inherited', 'created'] = 'decibels'
     """Of a layer's error in the ladder: all, what it received, what it made."""
+    view: Literal['measure', 'walk', 'average', 'patterns', 'registered'] = 'measure'
+    """Which part of the laboratory is shown."""
+    line: WalkLine = WalkLine()
+    walk_frames: int = 64
+    """Pictures of a latent walk."""
+    walk_stops: int = 5
+    """Latents that it passes."""
+    neighbours: int = 32
+    """Latents around the shown one that are averaged."""
+    radius: float = 0.5
+    """How far away they are: 1 = other latents altogether."""
+    patterns: int = 16
+    """Samples for the fixed pattern of every layer."""
+    pattern: str | None = None
+    """The layer whose pattern is drawn. None = the picture."""
+    moves: int = 16
+    """Moved pictures for the registered average."""
+    turned: bool = False
+    """Whether they are turned as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +330,7 @@ def to_request(session: Session, name: SideName | None = None) -> RenderRequest 
     )
     synthesis = SynthesisSpec(
         transform=affine(side.transform),
-        filters=_filter_spec(side.filters),
+        filters=filter_spec(side.filters),
         noise=side.noise.mode,
         noise_seed=side.noise.seed if side.noise.mode == 'random' else 0,
         precision=session.performance.precision,
@@ -297,10 +339,19 @@ def to_request(session: Session, name: SideName | None = None) -> RenderRequest 
     return RenderRequest(side.model, latent, synthesis, _view_spec(session, side))
 
 
-def _filter_spec(state: FilterState) -> FilterSpec:
-    if state.kind == 'network':
-        return FilterSpec()  # direction and layers mean nothing then: keep requests equal
-    return FilterSpec(state.kind, state.direction, state.layers)
+def filter_spec(state: FilterState) -> FilterSpec:
+    """What of the panel decides the picture; equal pictures have equal values as far as that can be told here."""
+    everywhere = FilterSpec()  # direction and layers mean nothing without a change: keep requests equal
+    if state.kind != 'network' or state.taps is not None:
+        everywhere = FilterSpec(state.kind, state.direction, state.layers, state.taps)
+    return replace(
+        everywhere,
+        oversampling=state.oversampling,
+        edits=state.edits,
+        layer_oversampling=state.layer_oversampling,
+        margin=state.margin,
+        clamp=state.clamp,
+    )
 
 
 def _view_spec(session: Session, side: Side) -> ViewSpec:

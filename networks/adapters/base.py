@@ -1,12 +1,14 @@
 """The questions that the renderer asks of any generator."""
 
 import abc
+import copy
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
 from networks.info import GeneratorInfo
+from networks.variants import with_submodules
 
 NoiseMode = Literal['none', 'constant', 'random']
 
@@ -21,6 +23,16 @@ class Inspectable(abc.ABC):
     module: nn.Module
     """In evaluation mode, gradients off. Hooks and overrides attach here."""
     info: GeneratorInfo
+    changes: object = None
+    """What a twin was made for: whoever made it recognises it by this. None for a network as it came."""
+
+    def with_submodules(self, modules: Mapping[str, nn.Module], info: GeneratorInfo, *, changes: object) -> Self:
+        """The same generator with other modules at these paths, described by `info`; all else is shared, and this one
+        stays as it is. Subclasses find their network in `module` alone."""
+        twin = copy.copy(self)
+        twin.module = with_submodules(self.module, modules)
+        twin.info, twin.changes = info, changes
+        return twin
 
     @abc.abstractmethod
     def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import cast, final
 
-import torch
 from torch import Tensor
 
 from networks.adapters.base import Inspectable, NoiseMode
@@ -11,6 +10,7 @@ from networks.adapters.parts import (
     NO_AVERAGE,
     NO_CLASSES,
     has_average,
+    inverse_transform,
     mapped_latents,
     official_keywords,
     parameter_count,
@@ -36,12 +36,16 @@ class StyleGAN3Adapter(Inspectable):
     def __init__(self, module: Generator, *, title: str | None = None, notes: tuple[str, ...] = ()) -> None:
         """Give it the averaged weights of a training run or a copy, not the network that is being trained."""
         self.module = module.eval().requires_grad_(False)
-        self._generator = module
         self.info = _describe(module, title, notes)
+
+    @property
+    def generator(self) -> Generator:
+        """The network."""
+        return cast(Generator, self.module)
 
     def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:
         """See `Inspectable.latents`."""
-        return mapped_latents(self._generator.mapping, z, class_index)
+        return mapped_latents(self.generator.mapping, z, class_index)
 
     def synthesize(
         self,
@@ -53,26 +57,21 @@ class StyleGAN3Adapter(Inspectable):
         float32: bool = False,
     ) -> Tensor:
         """See `Inspectable.synthesize`; there is no noise to choose. Replaced filters may have any number of taps."""
-        return synthesize_with(self._generator, overrides, latents, {'float32': float32})
+        return synthesize_with(self.generator, overrides, latents, {'float32': float32})
 
     def average(self) -> Tensor | None:
         """The average latent [w_dim], or None."""
-        return cast(Tensor, self._generator.mapping.w_avg) if has_average(self._generator) else None
+        return cast(Tensor, self.generator.mapping.w_avg) if has_average(self.generator) else None
 
     def filters(self) -> Mapping[str, Tensor]:
         """Buffer name -> taps, [taps] or radial [taps, taps]."""
         buffers = dict(self.module.named_buffers())
-        return {info.buffer: buffers[info.buffer] for layer in self.info.layers for info in layer.filters}
+        listed = [info.buffer for layer in self.info.layers for info in layer.filters]
+        return {name: buffers[name] for name in listed if name in buffers}  # a module changed by hand may lack some
 
     def transform(self, matrix: Tensor) -> Mapping[str, Tensor]:
         """Overrides that move the picture by `matrix`; the network asks where each point comes from, so it gets the inverse."""
-        if tuple(matrix.shape) != (3, 3):
-            raise ValueError(f'a transform must be a [3, 3] matrix, got {tuple(matrix.shape)}')
-        inverse, failed = torch.linalg.inv_ex(matrix.to('cpu', torch.float64))
-        if failed or not inverse.isfinite().all():
-            raise ValueError('the transform squeezes the picture to nothing and cannot be inverted; use a larger scale')
-        weight = self._generator.synthesis.input.weight
-        return {_TRANSFORM: inverse.to(weight.device, weight.dtype)}
+        return {_TRANSFORM: inverse_transform(matrix, self.generator.synthesis.input.weight)}
 
 
 def _describe(module: Generator, title: str | None, notes: tuple[str, ...]) -> GeneratorInfo:
@@ -143,12 +142,12 @@ def _layer(record: LayerRecord, row: int, *, cuda: bool) -> LayerInfo:
         down_factor=record.down_factor,
         margin=record.margin,
         styles=(row,),
-        filters=_filters(record),
+        filters=filter_infos(record, f'synthesis.{record.name}'),
     )
 
 
-def _filters(record: LayerRecord) -> tuple[FilterInfo, ...]:
-    name = f'synthesis.{record.name}'
+def filter_infos(record: LayerRecord, name: str) -> tuple[FilterInfo, ...]:
+    """The filters of a layer that follows `record`; `name`: its module path."""
     found = []
     if record.up_taps > 1:
         found.append(

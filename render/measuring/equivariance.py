@@ -161,7 +161,7 @@ class LadderRun:
 
 def ladder_job(renderer: Renderer, request: RenderRequest, samples: int, first_seed: int) -> Job:
     """See `render.jobs_equivariance.layer_ladder`."""
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     shifts = dyadic_shifts(adapter.info.resolution)
     run, ladder = LadderRun(adapter, request, shifts), None
     steps = samples * len(shifts)
@@ -289,7 +289,7 @@ def _slope_mask(inner: Grid, outer: Grid, support: float) -> tuple[int, Tensor]:
 
 def lie_job(renderer: Renderer, request: RenderRequest, samples: int, first_seed: int) -> Job:
     """See `render.jobs_equivariance.lie_ladder`."""
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     run, ladder = LieRun(adapter, request), None
     moves = tuple(_moves(adapter.info.resolution))
     for index, seed in enumerate(request_seeds(request, samples, first_seed)):

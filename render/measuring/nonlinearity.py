@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,11 +22,11 @@ from analysis.nonlinearity import (
 from analysis.spectrum import decibel
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
-from render.layer_calls import LayerCall, known_layer, request_seeds, run_pass, shown_transform
+from render.layer_calls import LayerCall, known_layer, latents_from, request_seeds, run_pass, shown_transform
 from render.measures import AliasBudget, AliasBudgets, LayerStages, Stage
-from render.measuring.activations import Activation, NoNonlinearity, activation_of
+from render.measuring.activations import Activation, activation_of
 from render.renderer import Renderer
-from render.request import RenderRequest
+from render.request import Affine, RenderRequest
 from render.worker import Job, Progress
 
 LABELS = {
@@ -36,6 +36,10 @@ LABELS = {
     'lowpassed': 'low-passed',
     'output': 'output',
 }
+
+
+STEP_VALUES = 1 << 22
+"""Samples at the raised rate whose stages are computed in one step: a fraction of a second."""
 
 
 @dataclass(slots=True)
@@ -64,19 +68,19 @@ class StagesRun:
     stages: dict[str, _StageSum] = field(default_factory=dict)
     total: _Sum = field(default_factory=_Sum)
     missing: tuple[str, ...] = ()
+    channels: int = 0
 
-    def add(self, call: LayerCall) -> None:
-        """Take in one run. Raises `NoNonlinearity`."""
-        found = activation_of(self.layer, call)
+    def add(self, found: Activation, channels: Sequence[int]) -> None:
+        """Take in some channels of one run."""
         self.missing = found.missing
-        stages = run_stages(found.signal, found.layer)
-        extent = _extent(stages[-1])
-        for stage in stages:
-            power = stage_power(stage, extent=extent).double()
-            known = self.stages.setdefault(stage.key, _StageSum(stage.rate, torch.zeros_like(power), 0))
-            known.power += power
-            known.count += 1
-        _measure(self.total, found, 16)
+        with torch.inference_mode():
+            stages = run_stages(found.signal[:, channels], found.layer)
+            extent = _extent(stages[-1])
+            for stage in stages:
+                power = stage_power(stage, extent=extent).double() * len(channels)
+                known = self.stages.setdefault(stage.key, _StageSum(stage.rate, torch.zeros_like(power), 0))
+                known.power += power
+                known.count += len(channels)
 
     def result(self, samples: int) -> LayerStages:
         """What is known so far. Raises `ValueError` when the layer holds nothing that could be measured."""
@@ -107,6 +111,7 @@ class StagesRun:
             budget=_budget(self.layer, self.total, samples),
             missing=self.missing,
             samples=samples,
+            channels=self.channels,
         )
 
 
@@ -123,18 +128,35 @@ def _share_db(power: Tensor, rate: float, nyquist: float) -> float:
     return 10 * math.log10(outside / within) if within > 0 and outside > 0 else math.nan
 
 
-def _measure(total: _Sum, found: Activation, channels: int) -> None:
-    """Add the alias errors of one run, of up to `channels` evenly chosen channels, one after the other."""
-    count = found.signal.shape[1]
-    chosen = sorted({round(index) for index in torch.linspace(0, count - 1, min(channels, count)).tolist()})
-    errors = _joined([_channel_errors(found, index) for index in chosen])
+def _evenly(count: int, most: int | None) -> list[int]:
+    """Up to `most` of `count` channels, evenly chosen; None: all."""
+    if most is None or most >= count:
+        return list(range(count))
+    return sorted({round(index) for index in torch.linspace(0, count - 1, most).tolist()})
+
+
+def _parts(found: Activation, channels: list[int]) -> list[list[int]]:
+    """`channels` in parts whose stages are computed in a short step."""
+    raised = found.signal.shape[-1] * found.signal.shape[-2] * found.layer.up**2
+    step = max(STEP_VALUES // raised, 1)
+    return [channels[first : first + step] for first in range(0, len(channels), step)]
+
+
+def _measure(total: _Sum, found: Activation, most: int) -> Iterator[None]:
+    """Add the alias errors of one run, of up to `most` evenly chosen channels; yields after each of them."""
+    chosen, parts = _evenly(found.signal.shape[1], most), []
+    for index in chosen:
+        parts.append(_channel_errors(found, index))
+        yield
+    errors = _joined(parts)
     total.channels = len(chosen)
     total.errors = errors if total.errors is None else total.errors + errors
 
 
 def _channel_errors(found: Activation, index: int) -> AliasErrors:
     clean = None if found.clean is None else found.clean[:, index : index + 1]
-    return alias_errors(found.signal[:, index : index + 1], found.layer, clean=clean)
+    with torch.inference_mode():
+        return alias_errors(found.signal[:, index : index + 1], found.layer, clean=clean)
 
 
 def _joined(parts: Sequence[AliasErrors]) -> AliasErrors:
@@ -183,53 +205,77 @@ def _budget(layer: LayerInfo, total: _Sum, samples: int) -> AliasBudget:
     )
 
 
-def stages_job(renderer: Renderer, request: RenderRequest, name: str, samples: int, first_seed: int) -> Job:
+def entering(
+    adapter: Inspectable, request: RenderRequest, seed: int | None, layer: LayerInfo, *, transform: Affine
+) -> Activation:
+    """What enters the non-linearity of `layer` for one latent (None: that of `request`); usable after the pass too.
+
+    Raises `NoNonlinearity`, or `ValueError` for a layer that does not run.
+    """
+    found: list[Activation] = []
+
+    def take(call: LayerCall) -> None:
+        if call.name == layer.name:
+            found.append(activation_of(layer, call))
+
+    run_pass(adapter, request, seed, take, transform=transform, until=layer.name)
+    if not found:
+        raise ValueError(f'The layer {layer.name!r} did not run in this pass; choose another one.')
+    return found[0]
+
+
+def stages_job(
+    renderer: Renderer,
+    request: RenderRequest,
+    name: str,
+    samples: int,
+    first_seed: int | None,
+    channels: int | None,
+    budget_channels: int,
+) -> Job:
     """See `render.jobs_measure.layer_stages`."""
-    adapter = renderer.models.get(request.model)
-    run, result = StagesRun(known_layer(adapter, name)), None
-    transform = shown_transform(adapter, request)
-    for index, seed in enumerate(request_seeds(request, samples, first_seed)):
-        seen: list[str] = []
-
-        def take(call: LayerCall, seen: list[str] = seen) -> None:
-            if call.name == name:
-                seen.append(name)
-                run.add(call)
-
-        run_pass(adapter, request, seed, take, transform=transform, until=name)
-        if not seen:
-            raise ValueError(f'The layer {name!r} did not run in this pass; choose another one.')
+    adapter = renderer.adapter(request)
+    layer, result = known_layer(adapter, name), None
+    run, transform = StagesRun(layer), shown_transform(adapter, request)
+    for index, seed in enumerate(latents_from(request, samples, first_seed)):
+        found = entering(adapter, request, seed, layer, transform=transform)
+        chosen = _evenly(found.signal.shape[1], channels)
+        run.channels = len(chosen)
+        parts = _parts(found, chosen)
+        for number, part in enumerate(parts):
+            run.add(found, part)
+            share = 0.5 * (number + 1) / len(parts)
+            yield Progress((index + share) / samples, f'spectra, latent {index + 1} of {samples}', result)
+        result = run.result(index + 1)
+        count = min(budget_channels, found.signal.shape[1])
+        for number, _ in enumerate(_measure(run.total, found, budget_channels)):
+            share = 0.5 + 0.5 * (number + 1) / count
+            yield Progress((index + share) / samples, f'alias budget, latent {index + 1} of {samples}', result)
         result = run.result(index + 1)
         yield Progress((index + 1) / samples, f'latent {index + 1} of {samples}', result)
     return result
 
 
 def budgets_job(renderer: Renderer, request: RenderRequest, samples: int, first_seed: int, channels: int) -> Job:
-    """See `render.jobs_measure.alias_budgets`. One layer a step: each runs the network again only up to itself."""
+    """See `render.jobs_measure.alias_budgets`. For each layer the network runs again, only up to that layer."""
     if channels < 1:
         raise ValueError(f'An alias budget needs at least one channel, got {channels}.')
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     layers = [layer for layer in adapter.info.layers if '#' not in layer.name]
-    sums = {layer.name: _Sum() for layer in layers}
-    result = None
+    sums, result = {layer.name: _Sum() for layer in layers}, None
+    transform = shown_transform(adapter, request)
     for index, seed in enumerate(request_seeds(request, samples, first_seed)):
         for number, layer in enumerate(layers):
-            _take_one(adapter, request, seed, layer, sums[layer.name], channels)
+            done, text = index * len(layers) + number, f'{layer.label}, latent {index + 1} of {samples}'
+            total = samples * len(layers)
+            try:
+                found = entering(adapter, request, seed, layer, transform=transform)
+            except ValueError as error:
+                sums[layer.name].note = str(error)
+            else:
+                count = min(channels, found.signal.shape[1])
+                for place, _ in enumerate(_measure(sums[layer.name], found, channels)):
+                    yield Progress((done + (place + 1) / count) / total, text, result)
             result = AliasBudgets(tuple(_budget(one, sums[one.name], index + 1) for one in layers), index + 1)
-            done = (index * len(layers) + number + 1) / (samples * len(layers))
-            yield Progress(done, f'{layer.label}, latent {index + 1} of {samples}', result)
+            yield Progress((done + 1) / total, text, result)
     return result
-
-
-def _take_one(
-    adapter: Inspectable, request: RenderRequest, seed: int, layer: LayerInfo, total: _Sum, channels: int
-) -> None:
-    def take(call: LayerCall) -> None:
-        if call.name != layer.name:
-            return
-        try:
-            _measure(total, activation_of(layer, call), channels)
-        except NoNonlinearity as error:
-            total.note = str(error)
-
-    run_pass(adapter, request, seed, take, transform=shown_transform(adapter, request), until=layer.name)

@@ -90,7 +90,7 @@ class PatternsRun:
 
 def patterns_job(renderer: Renderer, request: RenderRequest, samples: int, first_seed: int) -> Job:
     """See `render.jobs_measure.fixed_patterns`."""
-    run, result = PatternsRun(renderer.models.get(request.model), request), None
+    run, result = PatternsRun(renderer.adapter(request), request), None
     for index, seed in enumerate(request_seeds(request, samples, first_seed)):
         run.add(seed)
         result = run.result(index + 1)
@@ -100,7 +100,7 @@ def patterns_job(renderer: Renderer, request: RenderRequest, samples: int, first
 
 def registered_job(renderer: Renderer, request: RenderRequest, samples: int, rotate: bool, first_seed: int) -> Job:
     """See `render.jobs_measure.registered_average`."""
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     why_still = adapter.info.why_not('transform')
     if why_still is not None:
         raise ValueError(f'Pictures cannot be moved and moved back: {why_still}')

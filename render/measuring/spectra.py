@@ -116,7 +116,7 @@ def waterfall_job(
     renderer: Renderer, request: RenderRequest, samples: int, first_seed: int, real: Path | str | None, real_limit: int
 ) -> Job:
     """See `render.jobs_measure.waterfall`."""
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     info = adapter.info
     seeds = request_seeds(request, samples, first_seed)
     moments = _Moments()
@@ -160,14 +160,16 @@ def _finite_spectrum(pictures: Iterable[Tensor], mean: float, std: float) -> Dat
 
 def _curves(title: str, spectrum: DatasetSpectrum, mean: float, std: float) -> PictureSpectrum:
     axis = spectrum.axis_db()
-    half = (len(spectrum.power) // 4) / 2  # 4 bins a frequency, see `dataset_spectrum`
-    frequencies = torch.linspace(0, half, len(axis))
+    rate = len(spectrum.power) // 4  # 4 bins a frequency, see `dataset_spectrum`
+    half = len(spectrum.power) // 2
+    _, rings = density_profile(spectrum.power.roll((half, half), (0, 1)), float(rate))
     return PictureSpectrum(
         title,
-        frequencies.numpy(),
+        torch.linspace(0, rate / 2, len(axis)).numpy(),
         axis.float().numpy(),
         spectrum.diagonal_db().float().numpy(),
         spectrum.centred_db().float().numpy(),
+        decibel(rings, rate**2).float().numpy(),  # whitened: the variance is 1
         spectrum.count,
         mean,
         std,

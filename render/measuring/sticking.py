@@ -66,7 +66,7 @@ def walk_job(
     (x0, y0), (x1, y1) = line
     if not all(math.isfinite(value) for value in (x0, y0, x1, y1)) or (x0, y0) == (x1, y1):
         raise ValueError(f'The line from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) has no length; drag its ends apart.')
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     side = adapter.info.resolution
     count = points or round(math.hypot(x1 - x0, y1 - y0) * side)
     if not 8 <= count <= MAX_POINTS:
@@ -109,9 +109,10 @@ def neighbourhood_job(renderer: Renderer, request: RenderRequest, radius: float,
         )
     if samples < 2:
         raise ValueError(f'An average needs at least 2 pictures, got {samples}.')
-    adapter = renderer.models.get(request.model)
+    adapter = renderer.adapter(request)
     decay, total, result = Decay(), None, None
-    single = None
+    centre, single = _rgb(picture_of(adapter, request, request.latent)), None
+    yield Progress(0.0, 'the picture in the middle')
     for index, seed in enumerate(request_seeds(request, samples, first_seed)):
         around = tuple((own, weight * (1 - radius)) for own, weight in request.latent.seeds)
         mixed = tuple((own, weight) for own, weight in (*around, (seed, radius)) if weight)
@@ -121,12 +122,12 @@ def neighbourhood_job(renderer: Renderer, request: RenderRequest, radius: float,
         total = image.double() if total is None else total + image.double()
         energy = detail.square().mean(dim=0)
         single = energy if single is None else single + energy
-        result = _neighbourhood(total / (index + 1), decay, single / (index + 1), radius)
+        result = _neighbourhood(total / (index + 1), decay, single / (index + 1), radius, centre)
         yield Progress((index + 1) / samples, f'picture {index + 1} of {samples}', result)
     return result
 
 
-def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float) -> Neighbourhood:
+def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float, centre: np.ndarray) -> Neighbourhood:
     counts, energies = decay.curve()
     share = decay.share()
     total = decay.total
@@ -143,6 +144,7 @@ def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float) ->
         samples=decay.count,
         radius=radius,
         note=note,
+        centre=centre,
     )
 
 

@@ -21,12 +21,23 @@ LINE = ((0.0, 0.5), (1.0, 0.5))
 
 
 def layer_stages(
-    renderer: Renderer, *, request: RenderRequest, layer: str, samples: int = 4, first_seed: int = 0
+    renderer: Renderer,
+    *,
+    request: RenderRequest,
+    layer: str,
+    samples: int = 4,
+    first_seed: int | None = 0,
+    channels: int | None = None,
+    budget_channels: int = 16,
 ) -> Job:
-    """Inside the non-linearity of `layer` (`LayerInfo.name`): spectra of its stages and its alias budget; `LayerStages`."""
+    """Inside the non-linearity of `layer` (`LayerInfo.name`): spectra of its stages and its alias budget; `LayerStages`.
+
+    `first_seed` None: of the latent of `request` alone, with one sample. `channels`, `budget_channels`: at most so many of
+    the layer's channels, evenly chosen, for the spectra (None: all) and for the budget.
+    """
     from render.measuring.nonlinearity import stages_job
 
-    return (yield from stages_job(renderer, request, layer, samples, first_seed))
+    return (yield from stages_job(renderer, request, layer, samples, first_seed, channels, budget_channels))
 
 
 def alias_budgets(
@@ -87,12 +98,21 @@ def registered_average(
 
 
 def channel_triage(
-    renderer: Renderer, *, request: RenderRequest, layer: str, samples: int = 8, first_seed: int = 0
+    renderer: Renderer,
+    *,
+    request: RenderRequest,
+    layer: str,
+    samples: int = 8,
+    first_seed: int = 0,
+    alias_samples: int = 2,
 ) -> Job:
-    """The channels of `layer`, in the order of alias leak, of stickiness and of likeness to a phase; `Triage`."""
+    """The channels of `layer`, in the order of alias leak, of stickiness and of likeness to a phase; `Triage`.
+
+    The alias leak is by far the slowest to measure: `alias_samples` of the latents are enough, with 0 it is left out.
+    """
     from render.measuring.triage import triage_job
 
-    return (yield from triage_job(renderer, request, layer, samples, first_seed))
+    return (yield from triage_job(renderer, request, layer, samples, first_seed, alias_samples))
 
 
 def waterfall(

@@ -158,6 +158,8 @@ class LayerStages:
     missing: tuple[str, ...] = ()
     """One sentence for each stage that does not exist."""
     samples: int = 0
+    channels: int = 0
+    """The spectra are means over so many of the layer's channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class Neighbourhood:
     samples: int
     radius: float = 0.0
     note: str = ''
+    centre: np.ndarray = field(default_factory=_empty, compare=False)
+    """[height, width, rgb] uint8: the picture in the middle of the neighbourhood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +301,8 @@ class PictureSpectrum:
     """Slice at 45 degrees; its last point is the corner, √2 times as far."""
     power_db: np.ndarray = field(default_factory=_empty, compare=False)
     """[bins + 1, bins + 1], zero frequency in the middle."""
+    radial_db: np.ndarray = field(default_factory=_empty, compare=False)
+    """Mean on rings, at `frequencies`, per squared cycle per image width like `WaterfallRow.radial_db`."""
     count: int = 0
     mean: float = math.nan
     std: float = math.nan

@@ -130,6 +130,8 @@ class ViewSpec:
     sheet_first: int = 0
     """First channel of the contact sheet."""
     sheet_count: int = 64
+    sheet_order: tuple[int, ...] = ()
+    """Channels of the contact sheet in this order; those that the layer does not have are left out. Empty = by number."""
     gain_db: float = 0.0
     normalize: bool = False
     """Scale to the largest magnitude of what is shown (images: off)."""

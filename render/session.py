@@ -28,6 +28,8 @@ SideName = Literal['a', 'b']
 PictureName = Literal['a', 'b', 'o']
 """A side, or the original: the active side by the network as its file has it (see `render.compare`)."""
 CompareMode = Literal['side', 'wipe', 'blink', 'difference']
+ChannelOrder = Literal['number', 'alias', 'stuck', 'phase']
+"""Of a contact sheet: as numbered, or the worst alias leak, the most stuck, the most phase-like first."""
 Motion = Literal['animations', 'latents', 'drag', 'turn']
 """Of a clip: what is animated now, a walk through latents, a drag in a circle, or one full turn."""
 
@@ -113,6 +115,10 @@ class LayerState:
     mode: Literal['rgb', 'channel', 'sheet'] = 'rgb'
     channel: int = 0
     """First of the three shown as RGB, the one shown alone, or the first of the sheet."""
+    sort: ChannelOrder = 'number'
+    """How the channels of the sheet are arranged."""
+    order: tuple[int, ...] = ()
+    """Channels in that order, filled in once it was measured. Empty = by number."""
     gain_db: float = 0.0
     normalize: bool = True
     """Of layers; the image is shown as it is."""
@@ -127,6 +133,14 @@ class SpectrumState:
     average_count: int = 32
     """How many latents 'Average' takes."""
     plot: Literal['both', 'image', 'profiles'] = 'both'
+    shown: Literal['picture', 'stages', 'layers'] = 'picture'
+    """The spectrum of what is shown, of the steps inside its layer, or of all layers."""
+    hidden_stages: tuple[str, ...] = ()
+    """Keys of stages (`render.measures.Stage`) whose curves are not drawn."""
+    waterfall: Literal['map', 'lines', 'real'] = 'map'
+    waterfall_count: int = 16
+    """Latents that the spectra of all layers are averaged over."""
+    log_frequency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,17 +371,20 @@ def filter_spec(state: FilterState) -> FilterSpec:
 def _view_spec(session: Session, side: Side) -> ViewSpec:
     shown, is_layer = side.layer, side.layer.layer is not None
     first = shown.channel if is_layer else 0
+    can_measure = why_not_measured(side) is None
+    shows_error = session.meter.error_map and can_measure
     return ViewSpec(
         mode=shown.mode if is_layer else 'rgb',
         channels=(first, first + 1, first + 2) if shown.mode == 'rgb' or not is_layer else (first,),
         sheet_first=first,
+        sheet_order=shown.order if is_layer and shown.mode == 'sheet' and shown.sort != 'number' else (),
         gain_db=shown.gain_db,
         normalize=shown.normalize and is_layer,
         colormap=shown.colormap,
-        undo_transform=session.canvas.undo_transform,
-        meter=session.meter.enabled and why_not_measured(side) is None,
-        error_map=session.meter.error_map,
-        error_gain_db=session.meter.gain_db if session.meter.error_map else 0.0,
+        undo_transform=session.canvas.undo_transform and not shows_error,
+        meter=session.meter.enabled and can_measure,
+        error_map=shows_error,
+        error_gain_db=session.meter.gain_db if shows_error else 0.0,
         spectrum=SpectrumSpec(side.spectrum.kaiser_beta, side.spectrum.channel) if side.spectrum.visible else None,
         response_layer=side.filters.response_layer or shown.layer,
     )

@@ -39,6 +39,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     'gain_db': (-200, 200),
     'kaiser_beta': (0, 50),
     'average_count': (1, 100_000),
+    'waterfall_count': (1, 1024),
     'zoom': (1e-3, 1e4),
     'seconds': (0.01, 3600),
     'frames_per_second': (1, 240),

@@ -158,7 +158,7 @@ def _scaled(x: Tensor, view: ViewSpec) -> Tensor:
 def _sheet(x: Tensor, view: ViewSpec, transform: Affine, rate: float | None) -> Picture:
     """Many channels side by side, each through the colour map."""
     layout = sheet_layout(view, *x.shape)
-    cells = x[layout.first : layout.first + layout.count].to(torch.float32)
+    cells = x[layout.channels() if layout.order else slice(layout.first, layout.first + layout.count)].to(torch.float32)
     mask = None
     if view.undo_transform and transform != IDENTITY:
         cells, mask = apply_inverse_affine(cells, transform, rate=rate)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,8 +23,6 @@ from render.worker import Job, Progress
 
 MAX_KEPT = 256
 """Generated pictures that are kept for the comparison with real ones."""
-_REAL_STEP = 16
-"""Real pictures read in one step."""
 
 
 class WaterfallRun:
@@ -94,22 +91,48 @@ class WaterfallRun:
 
 @dataclass(slots=True)
 class _Moments:
-    """Mean and deviation of all values of a set, and its pictures so far."""
+    """Mean and deviation of all values of a set so far."""
 
     count: int = 0
     total: float = 0.0
     squared: float = 0.0
-    pictures: list[Tensor] = field(default_factory=list)
 
     def add(self, picture: Tensor) -> None:
         self.count += picture.numel()
         self.total += float(picture.double().sum())
         self.squared += float(picture.double().square().sum())
-        self.pictures.append(picture.to(torch.uint8))
 
-    def mean_std(self) -> tuple[float, float]:
+    def mean_std(self, title: str) -> tuple[float, float]:
+        """Both. Raises `ValueError` for pictures of one colour."""
         mean = self.total / self.count
-        return mean, math.sqrt(max(self.squared / self.count - mean**2, 0.0))
+        std = math.sqrt(max(self.squared / self.count - mean**2, 0.0))
+        if not std > 0:
+            raise ValueError(f'The pictures in {title} are all of one colour, so they have no spectrum.')
+        return mean, std
+
+
+@dataclass(slots=True)
+class _Whitened:
+    """Mean spectrum of pictures so far, all whitened by the same mean and deviation."""
+
+    mean: float
+    std: float
+    spectrum: DatasetSpectrum | None = None
+
+    def add(self, picture: Tensor) -> None:
+        """Take in [1, channels, side, side] on the scale of mean and deviation."""
+        known, one = self.spectrum, dataset_spectrum([picture], mean=self.mean, std=self.std)
+        if known is not None:
+            count = known.count + one.count
+            one = DatasetSpectrum((known.power * known.count + one.power * one.count) / count, count)
+        self.spectrum = one
+
+    def result(self, title: str) -> PictureSpectrum | None:
+        """None without a finite number."""
+        found = self.spectrum
+        if found is None or not bool(found.power.isfinite().all()):
+            return None
+        return _curves(title, found, self.mean, self.std)
 
 
 def waterfall_job(
@@ -117,45 +140,35 @@ def waterfall_job(
 ) -> Job:
     """See `render.jobs_measure.waterfall`."""
     adapter = renderer.adapter(request)
-    info = adapter.info
-    seeds = request_seeds(request, samples, first_seed)
-    moments = _Moments()
-    if real is not None:
-        source = real_images(real, side=info.resolution, channels=info.image_channels, limit=real_limit)
-        for number, picture in enumerate(source.read()):
-            moments.add(picture)
-            if number % _REAL_STEP == 0:
-                yield Progress(0.0, f'real picture {number + 1} of {len(source.names)}')
-    run, result = WaterfallRun(adapter, request, keep=real is not None), None
+    info, seeds = adapter.info, request_seeds(request, samples, first_seed)
+    source = real and real_images(real, side=info.resolution, channels=info.image_channels, limit=real_limit)
+    pictures = len(source.names) if source else 0
+    steps, done, moments = 2 * pictures + samples * (2 if source else 1), 0, _Moments()
+    for picture in source.read() if source else ():
+        moments.add(picture)
+        done += 1
+        yield Progress(done / steps, f'real picture {done} of {pictures}')
+    whitening = moments.mean_std(source.path.name) if source else (0.0, 1.0)
+    run, result = WaterfallRun(adapter, request, keep=source is not None), None
     for index, seed in enumerate(seeds):
         run.add(seed)
         result = Waterfall(run.rows(index + 1), index + 1)
-        yield Progress((index + 1) / samples, f'latent {index + 1} of {samples}', result)
-    if real is None or result is None:
+        done += 1
+        yield Progress(done / steps, f'latent {index + 1} of {samples}', result)
+    if not source or result is None:
         return result
-    mean, std = moments.mean_std()
-    if not std > 0:
-        raise ValueError(f'The pictures in {Path(real).name} are all of one colour, so they have no spectrum.')
-    yield Progress(1.0, 'spectra of the pictures', result)
-    of_real = dataset_spectrum((one[None].float() for one in moments.pictures), mean=mean, std=std)
-    made = (_to_bytes(one, moments.pictures[0].shape[0]) for one in run.pictures)
-    of_made = _finite_spectrum(made, mean, std)
-    return Waterfall(
-        result.rows,
-        samples,
-        generated=None if of_made is None else _curves('generated', of_made, mean, std),
-        real=_curves(Path(real).name, of_real, mean, std),
-    )
+    of_real, of_made = _Whitened(*whitening), _Whitened(*whitening)
+    for spectrum, images in ((of_real, source.read()), (of_made, run.pictures)):
+        for picture in images:
+            spectrum.add(picture[None] if picture.ndim == 3 else _to_bytes(picture, source.channels))
+            done += 1
+            yield Progress(min(done / steps, 1.0), 'spectra of the pictures', result)
+    return Waterfall(result.rows, samples, of_made.result('generated'), of_real.result(source.path.name))
 
 
 def _to_bytes(picture: Tensor, channels: int) -> Tensor:
     """A generated picture [1, channels, side, side] on the scale of 0 to 255, not rounded."""
     return (picture[:, :channels] * 127.5 + 128).clamp(0, 255)
-
-
-def _finite_spectrum(pictures: Iterable[Tensor], mean: float, std: float) -> DatasetSpectrum | None:
-    spectrum = dataset_spectrum(pictures, mean=mean, std=std)
-    return spectrum if bool(spectrum.power.isfinite().all()) else None
 
 
 def _curves(title: str, spectrum: DatasetSpectrum, mean: float, std: float) -> PictureSpectrum:

@@ -181,8 +181,8 @@ def paint(request: RenderRequest, values: np.ndarray) -> tuple[np.ndarray, np.nd
         for index in range(layout.count):
             top, left = layout.corner(index)
             cell = np.s_[top : top + layout.cell_height, left : left + layout.cell_width]
-            image[cell] = pixels[layout.first + index][: layout.cell_height, : layout.cell_width, None]
-            shown[0][cell] = values[layout.first + index][: layout.cell_height, : layout.cell_width]
+            image[cell] = pixels[layout.channel(index)][: layout.cell_height, : layout.cell_width, None]
+            shown[0][cell] = values[layout.channel(index)][: layout.cell_height, : layout.cell_width]
         image[..., 3] = 255
         return image, shown
     wanted = [min(channel, len(values) - 1) for channel in view.channels[: 3 if view.mode == 'rgb' else 1]]

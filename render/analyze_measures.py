@@ -179,7 +179,7 @@ def sticking_report(task: Task) -> Report:
         registered = task.run(registered_average(task.renderer, samples=max(task.samples, 2), **options))
     numbers = {
         'walk': _without(to_json(strip), 'image', 'values'),
-        'neighbourhood': _without(to_json(around), 'average', 'residual'),
+        'neighbourhood': _without(to_json(around), 'average', 'residual', 'centre'),
         'patterns': {
             **_without(to_json(patterns), 'rows'),
             'rows': [_without(to_json(row), 'map') for row in patterns.rows],

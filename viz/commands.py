@@ -11,11 +11,16 @@ class OpenPath:
     """Open a model, run folder, session or picture with a session."""
 
     path: str
+    beside: bool = False
+    """As side B, next to the generator that is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Browse:
     """Show the system's dialog for choosing a file."""
+
+    beside: bool = False
+    """To be opened as side B."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,11 @@ class ForgetAverage:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetMeter:
+    """Begin anew to pool the errors of the pictures that are seen."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureEquivariance:
     """Measure the paper's three metrics over so many latents."""
 
@@ -55,6 +65,47 @@ class MeasureLadder:
 @dataclass(frozen=True, slots=True)
 class Diagnose:
     """Say which layer sticks, why, and what cures it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureWalk:
+    """Watch a line of the picture during a latent walk."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    """Of the line, in image sizes from the top left corner."""
+    frames: int
+    stops: int
+    """Latents that the walk passes."""
+    first_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureAverage:
+    """Average pictures around the shown latent."""
+
+    samples: int
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurePatterns:
+    """Find what of every layer is tied to the place."""
+
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRegistered:
+    """Average moved pictures of the shown latent, each moved back."""
+
+    samples: int
+    rotate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaveStrip:
+    """Write the strip of the last walk into the capture folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +183,18 @@ class Quit:
     """Close the window."""
 
 
-MeasuringCommand = MeasureEquivariance | MeasureLadder | Diagnose | CancelMeasuring | SaveReport
+MeasuringCommand = (
+    MeasureEquivariance
+    | MeasureLadder
+    | Diagnose
+    | MeasureWalk
+    | MeasureAverage
+    | MeasurePatterns
+    | MeasureRegistered
+    | SaveStrip
+    | CancelMeasuring
+    | SaveReport
+)
 Command = (
     OpenPath
     | Browse
@@ -140,6 +202,7 @@ Command = (
     | AverageSpectrum
     | CancelAverage
     | ForgetAverage
+    | ResetMeter
     | MeasuringCommand
     | SavePicture
     | SaveWindow

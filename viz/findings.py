@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from render.diagnosis import Diagnosis
 from render.jobs_equivariance import METRICS
-from render.measures import EquivarianceScore, Ladder
-from render.request import FilterSpec, ModelKey, RenderRequest, SynthesisSpec, ViewSpec
+from render.measures import EquivarianceScore, FixedPatterns, Ladder, Neighbourhood, RegisteredAverage, Strip
+from render.request import ModelKey, RenderRequest, SynthesisSpec, ViewSpec
 from render.session import SideName
+from viz.commands import MeasuringCommand
 
 LADDER, DIAGNOSIS = 'ladder', 'diagnosis'
-KEYS: tuple[str, ...] = (*METRICS, LADDER, DIAGNOSIS)
+WALK, AVERAGE, PATTERNS, REGISTERED = 'walk', 'average', 'patterns', 'registered'
+KEYS: tuple[str, ...] = (*METRICS, LADDER, DIAGNOSIS, WALK, AVERAGE, PATTERNS, REGISTERED)
+Value = EquivarianceScore | Ladder | Diagnosis | Strip | Neighbourhood | FixedPatterns | RegisteredAverage
+Kind = TypeVar('Kind', bound=Value)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """One outcome, and what was measured."""
 
-    value: EquivarianceScore | Ladder | Diagnosis
+    value: Value
     subject: RenderRequest
     """The request with everything reset that the outcome does not depend on (see `subject_of`)."""
+    command: MeasuringCommand | None = None
+    """What was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Running:
     subject: RenderRequest
     fraction: float = 0.0
     text: str = ''
+    command: MeasuringCommand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +54,33 @@ class Bench:
     report: str = ''
     """Where the report of the diagnosis was written."""
 
+    def value(self, key: str, kind: type[Kind]) -> Kind | None:
+        """What was measured under `key`, as far as it is known."""
+        found = self.known.get(key)
+        return found.value if found is not None and isinstance(found.value, kind) else None
+
     def score(self, metric: str) -> EquivarianceScore | None:
-        """One of the paper's metrics, as far as it is known."""
-        found = self.known.get(metric)
-        return found.value if found is not None and isinstance(found.value, EquivarianceScore) else None
+        """One of the paper's metrics."""
+        return self.value(metric, EquivarianceScore)
 
     @property
     def ladder(self) -> Ladder | None:
-        """The layers, as far as they are known."""
-        found = self.known.get(LADDER)
-        return found.value if found is not None and isinstance(found.value, Ladder) else None
+        """The layers."""
+        return self.value(LADDER, Ladder)
 
     @property
     def diagnosis(self) -> Diagnosis | None:
         """The last answer."""
-        found = self.known.get(DIAGNOSIS)
-        return found.value if found is not None and isinstance(found.value, Diagnosis) else None
+        return self.value(DIAGNOSIS, Diagnosis)
 
-    def is_outdated(self, key: str, request: RenderRequest | None) -> bool:
-        """Whether what is asked for now would be measured differently."""
+    def is_outdated(self, key: str, request: RenderRequest | None, command: MeasuringCommand | None = None) -> bool:
+        """Whether what is asked for now would be measured differently. `command`: how it would be asked for."""
         found = self.known.get(key)
-        return found is not None and request is not None and found.subject != subject_of(key, request)
+        if found is None or request is None:
+            return False
+        return found.subject != subject_of(key, request) or (
+            command is not None and found.command not in (None, command)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +104,16 @@ class Laboratory:
 def subject_of(key: str, request: RenderRequest) -> RenderRequest:
     """`request` with everything reset that the measurement `key` does not depend on.
 
-    All are taken over latents of their own, of the network at rest; a diagnosis is of the network's own filters.
+    A diagnosis is of the network's own filters. Walks and averages around a latent are of the picture as it is moved; all
+    others are of the network at rest. Averages are taken around the shown latent, all others over latents of their own.
     """
-    latent = replace(request.latent, seeds=((0, 1.0),))
-    filters = FilterSpec() if key == DIAGNOSIS else request.synthesis.filters
-    noise = (SynthesisSpec() if key == DIAGNOSIS else request.synthesis).noise
-    synthesis = SynthesisSpec(filters=filters, noise=noise, precision=request.synthesis.precision)
+    own = request.synthesis
+    synthesis = SynthesisSpec(precision=own.precision)
     if key != DIAGNOSIS:
-        synthesis = replace(synthesis, noise_seed=request.synthesis.noise_seed)
+        synthesis = replace(synthesis, filters=own.filters, noise_seed=own.noise_seed, noise=own.noise)
+    if key in (WALK, AVERAGE):
+        synthesis = replace(synthesis, transform=own.transform, edits=own.edits)
+    latent = request.latent
+    if key not in (AVERAGE, REGISTERED):
+        latent = replace(latent, seeds=((0, 1.0),))
     return replace(request, latent=latent, synthesis=synthesis, view=ViewSpec())

@@ -13,8 +13,9 @@ from typing import Any
 from render.diagnosis import Diagnosis, to_json
 from render.jobs_diagnose import diagnose
 from render.jobs_equivariance import METRICS, equivariance, layer_ladder
-from render.measures import EquivarianceScore, Ladder
-from render.png_session import write_file
+from render.jobs_measure import fixed_patterns, neighbourhood, registered_average, walk_strip
+from render.measures import Strip
+from render.png_session import save_png, shared_text, write_file
 from render.report_html import html_report
 from render.request import RenderRequest
 from render.result import GeneratorInfo
@@ -22,9 +23,34 @@ from render.session import Session, SideName, to_request
 from render.session_file import BadFile
 from render.worker import JobReport, RenderWorker, StartJob
 from viz.captures import Said
-from viz.commands import CancelMeasuring, Diagnose, MeasureEquivariance, MeasureLadder, MeasuringCommand, SaveReport
+from viz.commands import (
+    CancelMeasuring,
+    Diagnose,
+    MeasureAverage,
+    MeasureEquivariance,
+    MeasureLadder,
+    MeasurePatterns,
+    MeasureRegistered,
+    MeasureWalk,
+    MeasuringCommand,
+    SaveReport,
+    SaveStrip,
+)
 from viz.files import capture_path
-from viz.findings import DIAGNOSIS, LADDER, Bench, Laboratory, Measurement, Running, subject_of
+from viz.findings import (
+    AVERAGE,
+    DIAGNOSIS,
+    LADDER,
+    PATTERNS,
+    REGISTERED,
+    WALK,
+    Bench,
+    Laboratory,
+    Measurement,
+    Running,
+    Value,
+    subject_of,
+)
 
 SIDES: tuple[SideName, ...] = ('a', 'b')
 
@@ -46,6 +72,8 @@ class Measuring:
                     self._worker.cancel(job_name(key, name))
             case SaveReport():
                 return self._save(name, session, model)
+            case SaveStrip():
+                return self._save_strip(name, session, model)
             case _:
                 request = to_request(session, name)
                 if request is not None:
@@ -74,7 +102,7 @@ class Measuring:
             bench = replace(self._dropped(name, bench), model=request.model)
         running, known, errors = dict(bench.running), dict(bench.known), dict(bench.errors)
         for key, job in jobs.items():
-            running[key] = Running(subject_of(key, request))
+            running[key] = Running(subject_of(key, request), command=command)
             known.pop(key, None)
             errors.pop(key, None)
             self._worker.start(job, name=job_name(key, name))
@@ -101,6 +129,17 @@ class Measuring:
         self.laboratory = self.laboratory.with_bench(name, replace(bench, report=str(path)))
         return Said(f'Wrote {path}, and the same as JSON')
 
+    def _save_strip(self, name: SideName, session: Session, model: GeneratorInfo | None) -> Said | None:
+        strip = self.laboratory.bench(name).value(WALK, Strip)
+        if strip is None:
+            return None
+        path = capture_path(session, model, '.png', what='walk')
+        try:
+            save_png(path, strip.image, shared_text(session))
+        except BadFile as error:
+            return Said(str(error), 'bad')
+        return Said(f'Wrote {path}')
+
 
 def save_report(path: Path, diagnosis: Diagnosis) -> None:
     """Write the page, and its numbers beside it under the same name as JSON. Raises `BadFile`."""
@@ -126,14 +165,26 @@ def _jobs(command: MeasuringCommand, request: RenderRequest) -> dict[str, StartJ
             return {LADDER: partial(layer_ladder, request=subject_of(LADDER, request))}
         case Diagnose():
             return {DIAGNOSIS: partial(diagnose, request=subject_of(DIAGNOSIS, request))}
+        case MeasureWalk(start, end, frames, stops, seed):
+            walk: dict[str, Any] = {'start': start, 'end': end, 'frames': frames, 'stops': stops, 'first_seed': seed}
+            return {WALK: partial(walk_strip, request=subject_of(WALK, request), **walk)}
+        case MeasureAverage(samples, radius):
+            job = partial(neighbourhood, request=subject_of(AVERAGE, request), samples=samples, radius=radius)
+            return {AVERAGE: job}
+        case MeasurePatterns(samples):
+            return {PATTERNS: partial(fixed_patterns, request=subject_of(PATTERNS, request), samples=samples)}
+        case MeasureRegistered(samples, rotate):
+            job = partial(registered_average, request=subject_of(REGISTERED, request), samples=samples, rotate=rotate)
+            return {REGISTERED: job}
     raise AssertionError(command)
 
 
 def _received(bench: Bench, key: str, report: JobReport) -> Bench:
     """`bench` with the newest state of one of its jobs."""
     running, value = bench.running[key], report.outcome if report.done else report.progress.partial
-    if isinstance(value, EquivarianceScore | Ladder | Diagnosis):
-        bench = replace(bench, known=_kept({**bench.known, key: Measurement(value, running.subject)}))
+    if isinstance(value, Value):
+        found = Measurement(value, running.subject, running.command)
+        bench = replace(bench, known=_kept({**bench.known, key: found}))
     if report.done:
         left = {other: one for other, one in bench.running.items() if other != key}
         errors = {**bench.errors, key: report.error} if report.error is not None else bench.errors

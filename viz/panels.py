@@ -15,6 +15,7 @@ from viz.editing import updated, with_side
 from viz.filter_panel import filter_panel
 from viz.latent_panel import latent_panel
 from viz.layer_panel import layer_panel
+from viz.meter_panel import meter_section
 from viz.mixing_panel import mixing_panel
 from viz.model_panel import model_panel
 from viz.noise_panel import noise_panel
@@ -22,7 +23,7 @@ from viz.performance_panel import performance_panel
 from viz.shortcuts import with_shown_layer
 from viz.spectrum_panel import spectrum_panel
 from viz.sticking_panel import sticking_panel
-from viz.transform_panel import transform_panel
+from viz.transform_panel import motion_controls, place_controls
 from viz.truncation_panel import truncation_panel
 from viz.view import Desk
 
@@ -52,7 +53,9 @@ def _latent(session: Session, desk: Desk) -> Session:
 
 def _transform(session: Session, desk: Desk) -> Session:
     side = session.current
-    return with_side(session, _with(side, transform=transform_panel(side.transform, desk.model)))
+    state = place_controls(side.transform, desk.model)
+    session = updated(session, meter=meter_section(session.meter, side, desk))
+    return with_side(session, _with(side, transform=motion_controls(state, desk.model)))
 
 
 def _styles(session: Session, desk: Desk) -> Session:
@@ -84,8 +87,10 @@ def _filters(session: Session, desk: Desk) -> Session:
 
 def _sticking(session: Session, desk: Desk) -> Session:
     side = session.current
-    state, layer = sticking_panel(session.sticking, side.layer, desk)
-    return updated(with_side(session, with_shown_layer(side, layer, desk)), sticking=state)
+    state, changed = sticking_panel(session.sticking, side, desk)
+    if changed.layer is not side.layer:
+        changed = with_shown_layer(replace(changed, layer=side.layer), changed.layer, desk)
+    return updated(with_side(session, changed), sticking=state)
 
 
 def _capture(session: Session, desk: Desk) -> Session:

@@ -14,7 +14,7 @@ from gui_utils.testing import PanelTester
 from render.diagnosis import Diagnosis, Effect, Evidence, Finding
 from render.measures import EquivarianceScore, Ladder, LadderRow
 from render.request import ModelKey
-from render.session import LayerState, StickingState
+from render.session import LayerState, Side, StickingState
 from render.worker import Progress
 from tests.gui.conftest import tester  # noqa: F401  fixture
 from tests.viz.conftest import Rig, sample_request
@@ -22,8 +22,9 @@ from tests.viz.fake_renderer import KEY, make_info, without
 from tests.viz.test_application import imgui_focus
 from viz.commands import CancelMeasuring, Command, Diagnose, MeasureEquivariance, MeasureLadder, SaveReport
 from viz.findings import Bench, Laboratory, Measurement, Running, subject_of
+from viz.laboratory_row import OUTDATED
 from viz.ladder_plot import cell_texts, grid_of
-from viz.sticking_panel import OUTDATED, score_words, sticking_panel
+from viz.sticking_panel import score_words, sticking_panel
 from viz.view import Desk, View
 
 INFO = make_info()
@@ -61,7 +62,8 @@ def at_bench(make_desk: Callable[..., Desk]) -> Callable[..., Desk]:
 
 
 def panel(states: tuple[StickingState, LayerState], desk: Desk) -> tuple[StickingState, LayerState]:
-    return sticking_panel(*states, desk)
+    state, side = sticking_panel(states[0], Side(layer=states[1]), desk)
+    return state, side.layer
 
 
 def showing(shown: str) -> tuple[StickingState, LayerState]:

@@ -1,6 +1,6 @@
 """AliasScope: look into alias-free generators, in a window or without one.
 
-    visualizer.py [PATH]                      the window
+    visualizer.py [PATH [SECOND]]             the window; with two models, side by side
     visualizer.py render PATH --out F.png     one picture, tensor or clip
     visualizer.py info | analyze | convert | doctor
 
@@ -111,6 +111,7 @@ def window(options: Any) -> int:
 
     return run_window(
         options.path,
+        options.second,
         headless=options.headless,
         screenshot=options.screenshot,
         size=(int(width), int(height)),

@@ -14,6 +14,7 @@ from render.worker import RenderWorker, make_renderer
 
 def run_window(
     path: str | None,
+    second: str | None = None,
     *,
     headless: bool = False,
     screenshot: Path | None = None,
@@ -27,7 +28,7 @@ def run_window(
 ) -> int:
     """Show the window until it is closed; returns the exit code of the program.
 
-    `path`: what to open; None: where the last session was, else the demo. `session`: a session file to open instead.
+    `path`: what to open; None: where the last session was, else the demo. `second`: a generator beside it. `session`: a session file to open instead.
     `headless`: draws `frames` frames without a display, waits until the picture is current, saves the whole window as
     `screenshot`; a failure is one line on stderr and exit code 1. `on_no_display`: what to do instead of failing where no
     window can be opened; gets the reason, returns the exit code. `timings`: print when the window and the first picture
@@ -44,7 +45,7 @@ def run_window(
             raise  # a fault of ours, which no installation cures
         return _without_libraries(error, headless, on_no_display)
     try:
-        wish = WindowWish(path, headless, screenshot, size, scale, session, frames, timings, on_no_display)
+        wish = WindowWish(path, second, headless, screenshot, size, scale, session, frames, timings, on_no_display)
         return open_and_run(wish, worker, waker)
     finally:
         worker.close()

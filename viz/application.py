@@ -95,15 +95,21 @@ class App:
         known = [self.view.side(name) for name in compare.pictures(self.session)]
         return all(side.is_final or side.error is not None for side in known)
 
-    def open(self, path: str, *, allow_code: bool = False) -> None:
-        """Begin to open whatever `path` names; a complaint if it names nothing."""
+    def open(self, *paths: str, allow_code: bool = False, beside: bool = False) -> None:
+        """Begin to open whatever a path names, a second one as side B; a complaint if it names nothing.
+
+        `beside`: the generator is opened as side B, next to the one that is open.
+        """
         try:
-            plans, remarks = plans_for(path, self.session)
+            plans, remarks = plans_for(paths[0], self.session, beside=beside)
         except BadFile as error:
             self.complain(str(error))
             return
         for remark in remarks:
             self.say(remark, 'warning')
+        if len(paths) > 1:
+            first = plans[0] if plans[0].target else replace(plans[0], side='a')
+            plans = (first, Plan(paths[1], 'b', beside=True))
         self.begin(tuple(replace(plan, allow_code=allow_code) for plan in plans))
 
     def begin(self, plans: tuple[Plan, ...]) -> None:
@@ -134,7 +140,7 @@ class App:
             chosen, sentence = choose_dropped(frame.dropped_files)
             if sentence:
                 self.say(sentence)
-            self.open(chosen)
+            self.open(*chosen, beside=imgui.get_io().key_shift)
         self.view = self._blinker.look(self.session, self.view)
         before = self.session = tick(self.session, frame.seconds)
         started = time.perf_counter()
@@ -185,8 +191,9 @@ class App:
         session = self._press_space(session)
         help_overlay.draw_help(desk)
         self.dialog.draw()
-        if (path := self.dialog.take('open')) is not None:
-            self.open(path)
+        for purpose in ('open', 'open beside'):
+            if (path := self.dialog.take(purpose)) is not None:
+                self.open(path, beside=purpose != 'open')
         return session
 
     def _press_space(self, session: Session) -> Session:
@@ -276,8 +283,10 @@ class App:
 
     def _obey(self, command: Command) -> None:
         match command:
-            case commands.OpenPath(path):
-                self.open(path)
+            case commands.OpenPath(path, beside):
+                self.open(path, beside=beside)
+            case commands.Browse(True):
+                self.dialog.open('open beside', 'Open a generator as side B', types=OPENABLE)
             case commands.Browse():
                 self.dialog.open('open', 'Open a generator, a session or a picture', types=OPENABLE)
             case commands.CancelOpening():

@@ -54,6 +54,8 @@ def _file_menu(session: Session, desk: Desk) -> None:
             return
         if _item('Open …', 'Ctrl+O'):
             desk.ask(commands.Browse())
+        if _item('Open beside it as B …', 'Ctrl+Shift+O', enabled=session.a.model is not None):
+            desk.ask(commands.Browse(beside=True))
         with _menu('Open recent', enabled=bool(session.recent)) as shows:
             for path in session.recent if shows else ():
                 if _item(short_path(path, 60)):

@@ -13,7 +13,7 @@ from render.png_session import load_carried_session
 from render.session import Session, Side, SideName
 from render.session_file import BadFile, load_session
 from render.worker import JobReport, RenderWorker
-from viz.editing import with_named_side, with_recent
+from viz.editing import with_comparison, with_named_side, with_recent
 from viz.fitting import fit_side
 from viz.view import Task
 
@@ -33,6 +33,8 @@ class Plan:
     """Choices to take over once the model is there: of a session file, or of the last time."""
     allow_code: bool = False
     """The user named a function of their own on the command line."""
+    beside: bool = False
+    """For side B, which comes into being if nothing is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,11 @@ def _outcome(plan: Plan, report: JobReport) -> Success | None:
     return Success(plan, report.outcome) if isinstance(report.outcome, Opened) else None  # None: cancelled
 
 
-def plans_for(path: str, session: Session) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
-    """What opening `path` means for the active side, and remarks. Raises `BadFile` when it means nothing."""
+def plans_for(path: str, session: Session, *, beside: bool = False) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+    """What opening `path` means for the active side, and remarks. Raises `BadFile` when it means nothing.
+
+    `beside`: a generator is opened as side B, next to the one that is open.
+    """
     ending = Path(path).suffix.lower()
     if ending in PICTURE_ENDINGS:
         raise BadFile(
@@ -122,7 +127,14 @@ def plans_for(path: str, session: Session) -> tuple[tuple[Plan, ...], tuple[str,
     if ending in SESSION_ENDINGS:
         target, remarks = load_session(path) if ending == '.json' else load_carried_session(path)
         return plans_of_session(target), remarks
+    if beside and session.a.model is not None:
+        return (Plan(path, 'b', beside=True),), ()
     return (Plan(path, session.active if session.b is not None else 'a'),), ()
+
+
+def is_session(path: str) -> bool:
+    """Whether a path names a session, or a picture that may carry one, and not a generator."""
+    return Path(path).suffix.lower() in SESSION_ENDINGS
 
 
 def plans_of_session(target: Session) -> tuple[Plan, ...]:
@@ -135,13 +147,18 @@ def plans_of_session(target: Session) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def choose_dropped(paths: tuple[str, ...]) -> tuple[str, str | None]:
-    """Which of several dropped files to open: the first that may hold something; and a sentence about the others."""
+def choose_dropped(paths: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
+    """Which of several dropped files to open, and a sentence about the others.
+
+    Two generators are opened side by side; else the first file that may hold something.
+    """
     useful = [path for path in paths if Path(path).suffix.lower() not in PICTURE_ENDINGS]
-    chosen = useful[0] if useful else paths[0]
-    if len(paths) == 1:
+    chosen = tuple(useful[:2]) if len(useful) > 1 and not any(map(is_session, useful[:2])) else tuple(useful[:1])
+    chosen = chosen or paths[:1]
+    if len(chosen) == len(paths):
         return chosen, None
-    return chosen, f'{len(paths)} files were dropped; only {shown_name(chosen)} is opened.'
+    names = ' and '.join(map(shown_name, chosen))
+    return chosen, f'{len(paths)} files were dropped; only {names} {"is" if len(chosen) == 1 else "are"} opened.'
 
 
 def after_opening(session: Session, success: Success) -> Session:
@@ -152,6 +169,9 @@ def after_opening(session: Session, success: Success) -> Session:
         session = replace(
             kept, b=_without_model(kept.b), recent=session.recent, window=session.window, capture=session.capture
         )
+    if plan.beside and session.b is None:
+        session = with_comparison(session, on=True)
+        session = replace(session, active='a', compare=replace(session.compare, original=False))
     side = session.side(plan.side) if plan.side == 'a' or session.b is not None else session.a
     side = fit_side(replace(side, model=opened.key), opened.info)
     session = with_named_side(session, plan.side, side) if plan.side == 'a' or session.b is not None else session

@@ -36,6 +36,7 @@ class WindowWish:
     """What `run_window` was asked for."""
 
     path: str | None
+    second: str | None
     headless: bool
     screenshot: Path | None
     size: tuple[int, int]
@@ -59,7 +60,7 @@ def open_and_run(wish: WindowWish, worker: RenderWorker, waker: Waker) -> int:
     with window:
         try:
             frames = wish.frames or (1 if wish.headless else None)
-            start = _Start(wish.path, wish.session, folder)
+            start = _Start(wish.path, wish.second, wish.session, folder)
             return _run(window, worker, start, wish.screenshot, frames, _Timings(wish.timings))
         except GraphicsLost as error:
             return _fail(str(error))
@@ -72,9 +73,16 @@ class _Start:
     """What the window begins with."""
 
     path: str | None
+    second: str | None
+    """A generator beside it."""
     session: Path | None
     folder: Path | None
     """Where the session is kept between two starts; None: nowhere."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What is to be opened."""
+        return tuple(path for path in (self.path, self.second) if path is not None)
 
     @property
     def restores(self) -> bool:
@@ -126,9 +134,9 @@ def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: Tex
     for remark in remarks:
         app.say(remark, 'warning')
     if start.session is not None:
-        _open_session(app, start.session, start.path)
+        _open_session(app, start.session, start.path, start.second)
     elif start.path is not None:
-        app.open(start.path, allow_code=True)
+        app.open(*start.paths, allow_code=True)
     elif start.restores and last.a.model is not None:
         app.begin(plans_of_session(last))
     else:
@@ -136,8 +144,8 @@ def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: Tex
     return app
 
 
-def _open_session(app: App, file: Path, path: str | None) -> None:
-    """Open a session, with another generator than its own if `path` names one."""
+def _open_session(app: App, file: Path, path: str | None, second: str | None) -> None:
+    """Open a session, with other generators than its own if paths name some."""
     if path is None:
         app.open(str(file))
         return
@@ -149,7 +157,10 @@ def _open_session(app: App, file: Path, path: str | None) -> None:
     for remark in remarks:
         app.say(remark, 'warning')
     network = target.a.model.network if target.a.model else 'G_ema'
-    app.begin((Plan(path, 'a', network, replace(target, a=replace(target.a, model=None), b=None), allow_code=True),))
+    beside = target.b if second is not None else None
+    target = replace(target, a=replace(target.a, model=None), b=beside, active=target.active if beside else 'a')
+    first = Plan(path, 'a', network, target, allow_code=True)
+    app.begin((first,) if second is None else (first, Plan(second, 'b', allow_code=True, beside=True)))
 
 
 def _loop(app: App, folder: Path | None, timings: _Timings) -> None:

@@ -33,6 +33,7 @@ GESTURES = (
     ('Right click on a control', 'back to its default'),
     ('Ctrl + click on a slider', 'type a number'),
     ('Drop a file', 'open a model, a session, or a PNG saved here'),
+    ('Drop two models, or one with Shift', 'side by side'),
 )
 
 
@@ -244,6 +245,9 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(FILE, 'Ctrl+Z', 'undo', Key.z, _ask(Undo()), ctrl=True, repeat=True),
     Shortcut(FILE, 'Ctrl+Shift+Z', 'redo', Key.z, _ask(Redo()), ctrl=True, shift=True, repeat=True),
     Shortcut(FILE, '', '', Key.y, _ask(Redo()), ctrl=True, repeat=True),
+    Shortcut(
+        FILE, 'Ctrl+Shift+O', 'open a second one beside it', Key.o, _ask(Browse(beside=True)), ctrl=True, shift=True
+    ),
     Shortcut(FILE, 'F1', 'show or hide this list', Key.f1, _ask(ToggleHelp())),
     Shortcut(FILE, 'Ctrl+Q', 'quit', Key.q, _ask(Quit()), ctrl=True),
 )

@@ -9,7 +9,6 @@ import numpy as np
 from imgui_bundle import ImVec2, imgui
 
 from gui_utils import plots, theme
-from render.compare import choices
 from render.difference import Difference, difference
 from render.result import RenderResult
 from render.session import PictureName, Session
@@ -23,7 +22,8 @@ from viz.view import Desk
 PEEK_KEY = imgui.Key.v
 HANDLE_EM = 1.2
 """Width of the strip in which the line can be taken."""
-DIGITS = 1
+SCALE_EM = 9.0
+"""Width of the scale of colours."""
 COLOUR_MAPS: dict[str, plots.ColourMap] = {'inferno': 'inferno', 'viridis': 'viridis', 'grey': 'grey'}
 
 
@@ -173,20 +173,37 @@ def _draw_difference(
         filter='linear' if session.canvas.smooth or placement.pixel < 2 else 'nearest',
     )  # fmt: skip
     canvas.add_image(texture, ImVec2(frame.left, frame.top), ImVec2(frame.right, frame.bottom))
-    overlay.draw_pill(difference_text(found), pane.center[0], pane.top + 1.4 * em, canvas)
+    is_original = desk.view.o.asked is not None
+    overlay.draw_pill(difference_text(found, is_original=is_original), pane.center[0], pane.top + 1.4 * em, canvas)
+    _draw_scale(pane.center[0], pane.top + 2.7 * em, limits[1], found, colours, desk)
     mouse = imgui.get_mouse_pos()
     place = placement.pixel_at(mouse.x, mouse.y) if hovered and session.canvas.probe else None
     if place is not None:
         text = difference_at(found, *place)
-        overlay.draw_pill(text, pane.center[0], pane.top + 3.2 * em, canvas)
+        overlay.draw_pill(text, pane.center[0], pane.bottom - 6.5 * em, canvas)
 
 
-def difference_text(found: Difference) -> str:
+def _draw_scale(x: float, y: float, top: float, found: Difference, colours: plots.ColourMap, desk: Desk) -> None:
+    """The colours from no difference to the greatest that has one, on a dark ground around a point."""
+    em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
+    text = f'{100 * top:.2g} %'
+    half, wide = 0.5 * SCALE_EM * em, imgui.calc_text_size(text).x
+    low, high = ImVec2(x - half - 1.6 * em, y - 0.1 * em), ImVec2(x + half + wide + 1.0 * em, y + 1.1 * em)
+    canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND, 0.85)), 0.4 * em)
+    table = desk.computed(f'difference {colours}', plots.colour_table(colours), lambda one: one[None])
+    strip = desk.textures.show('difference colours', table, variant=colours, filter='linear')
+    canvas.add_image(strip, ImVec2(x - half, y + 0.2 * em), ImVec2(x + half, y + 0.8 * em))
+    canvas.add_text(ImVec2(round(x - half - 1.0 * em), round(y)), theme.faded(theme.MUTED_RGBA), '0')
+    canvas.add_text(ImVec2(round(x + half + 0.5 * em), round(y)), theme.faded(theme.MUTED_RGBA), text)
+
+
+def difference_text(found: Difference, *, is_original: bool = False) -> str:
     """The number of the whole picture, and whether one was brought to the other's size."""
-    what = 'PSNR' if found.is_image else 'A over difference'
+    what = 'PSNR' if found.is_image else 'signal over difference'
     number = 'equal' if math.isinf(found.decibels) and found.decibels > 0 else f'{what} {found.decibels:.1f} dB'
     height, width = found.values.shape
-    return f'|A − B|   {number}' + (f'   at {width} × {height}, the smaller size' if found.reduced else '')
+    subject = 'Change' if is_original else '|A − B|'
+    return f'{subject}   {number}' + (f'   at {width} × {height}, the smaller size' if found.reduced else '')
 
 
 def difference_at(found: Difference, column: int, row: int) -> str:
@@ -195,8 +212,3 @@ def difference_at(found: Difference, column: int, row: int) -> str:
     if not np.isfinite(value):
         return f'{column}, {row}   not known'
     return f'{column}, {row}   {value * found.scale:.4g} ({100 * value:.2g} % of {"the range" if found.is_image else "the largest of A"})'
-
-
-def second_title(session: Session, name: PictureName) -> str:
-    """What stands in the second place, in a word."""
-    return 'Original' if name == 'o' else choices(session, name).filters.kind

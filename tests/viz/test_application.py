@@ -113,7 +113,7 @@ def test_what_cannot_be_opened_is_one_sentence_over_the_old_picture(rig: Rig, tm
 def test_of_several_dropped_files_the_first_useful_one_is_opened(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(infos={'demo:': make_info(), '/x/other.pkl': OTHER})
     rig.open()
-    rig.driver.drop(['/x/photo.jpg', '/x/other.pkl', '/x/third.pkl'])
+    rig.driver.drop(['/x/photo.jpg', '/x/other.pkl', '/x/session.json'])
     rig.settle()
     assert rig.side.model.path == '/x/other.pkl'
     assert 'only other.pkl is opened' in rig.app.view.toasts[-1].words

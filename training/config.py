@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from networks.config import AliasFreeConfig, DiscriminatorConfig, MappingConfig
+from networks.config import AliasFreeConfig, DiscriminatorConfig, MappingConfig, StyleGAN2Config
 
 _NOT_OF_THE_RUN = ('data', 'out', 'kimg', 'device', 'threads', 'snapshot_kimg', 'tick_kimg', 'verbose')
 """Fields that may change between two starts of the same run: how long, where and how often, but not what is learned."""
@@ -34,12 +34,21 @@ class TrainConfig:
     preset: str = 'custom'
     """Name of the preset, part of the run's folder name."""
 
+    architecture: Literal['stylegan3', 'stylegan2'] = 'stylegan3'
+    """Which synthesis network learns: the one that --generator describes, or the one of --stylegan2."""
     generator: AliasFreeConfig = field(default_factory=AliasFreeConfig)
-    """Synthesis network."""
+    """Synthesis network of StyleGAN3."""
+    stylegan2: StyleGAN2Config = field(default_factory=StyleGAN2Config)
+    """Synthesis network of StyleGAN2."""
     mapping: MappingConfig = field(default_factory=lambda: MappingConfig(num_layers=2))
     """Mapping network of the generator."""
+    judge: Literal['stylegan2', 'projected'] = 'stylegan2'
+    """Which discriminator: the papers', or small heads on fixed features of photographs (Sauer et al. 2021), which need a
+    thousandth of the images and are no part of the papers."""
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    """Discriminator."""
+    """Discriminator of the papers."""
+    projected_width: int = 64
+    """Channels of the projected discriminator's heads."""
     discriminator_mapping_layers: int = 8
     """Layers that map the class inside the discriminator."""
     z_dim: int = 512
@@ -98,6 +107,35 @@ class Preset:
     config: TrainConfig = field(default_factory=TrainConfig)
 
 
+_TWIN = TrainConfig(
+    kimg=60.0,
+    batch=8,
+    generator=AliasFreeConfig(
+        channel_base=1024,
+        channel_max=80,
+        num_layers=8,
+        first_cutoff=4.0,  # ground has no large shapes
+        first_stopband=6.0,
+        margin_size=6,
+    ),
+    stylegan2=StyleGAN2Config(channel_base=2048, channel_max=50, fourier_bandwidth=2.0),
+    mapping=MappingConfig(num_layers=2),
+    judge='projected',
+    z_dim=64,
+    w_dim=128,
+    generator_rate=0.0025,
+    discriminator_rate=0.0025,
+    r1_gamma=0.02,
+    ema_kimg=2.0,
+    magnitude_ema_kimg=2.0,
+    reuse_fakes=True,
+    quarter_turns=True,
+    class_balance=0.5,
+    snapshot_kimg=2.0,
+    tick_kimg=0.4,
+)
+"""What the two twins have in common: all but the architecture."""
+
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         'demo': Preset(
@@ -130,6 +168,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 snapshot_kimg=4.0,
                 tick_kimg=0.5,
             ),
+        ),
+        'twin-aliased': Preset(
+            'the aliased twin: Fourier features, then all as in StyleGAN2: texture sticks (64 px, for a CPU)',
+            replace(_TWIN, preset='twin-aliased', architecture='stylegan2'),
+        ),
+        'twin-alias-free': Preset(
+            'the alias-free twin: StyleGAN3-T on the same images with the same seed (64 px, for a CPU)',
+            replace(_TWIN, preset='twin-alias-free'),
         ),
     }
 )

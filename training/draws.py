@@ -15,6 +15,9 @@ class Stream(IntEnum):
     LATENTS_FOR_D = 3
     LATENTS_FOR_G = 4
     PREVIEW = 5
+    NOISE = 6
+    AUGMENTATION = 7
+    METRICS = 20
 
 
 def draw_seed(seed: int, stream: Stream, position: int) -> int:

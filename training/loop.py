@@ -117,7 +117,7 @@ def _save(state: TrainState, place: _Place) -> None:
     """The state first: what can be continued is worth more than what can be looked at."""
     place.run.write_state(state, place.config)
     source = f'train.py {place.config.preset}: {place.config.data.name}, {state.images} images seen, seed {place.config.seed}'
-    place.run.write_snapshot(state, place.keywords, source)
+    place.run.write_snapshot(state, place.config, place.keywords, source)
     save_grid(place.run.preview_path(state.images), picture_grid(state.average, seed=place.config.seed))
 
 

@@ -20,5 +20,5 @@ def r1_penalty(scores_of_reals: Tensor, reals: Tensor) -> Tensor:
 
     `reals` must require a gradient. Times gamma / 2 it is the R1 term (Mescheder et al. 2018, Eq. 9).
     """
-    (gradient,) = torch.autograd.grad(scores_of_reals.sum(), reals, create_graph=True)
+    (gradient,) = torch.autograd.grad(scores_of_reals.mean(1).sum(), reals, create_graph=True)
     return gradient.square().sum([1, 2, 3]).mean()

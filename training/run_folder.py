@@ -52,10 +52,12 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         return folder / f'{_number(images)}.png'
 
-    def write_snapshot(self, state: TrainState, keywords: Mapping[str, object], source: str) -> Path:
+    def write_snapshot(
+        self, state: TrainState, config: TrainConfig, keywords: Mapping[str, object], source: str
+    ) -> Path:
         """Write the averaged generator as snapshot-NNNNNN.safetensors and as latest.safetensors; the number is in kimg."""
         tensors = {name: tensor.detach().cpu() for name, tensor in state.average.state_dict().items()}
-        checkpoint = Checkpoint('stylegan3', dict(keywords), tensors, sha256='', source=source)
+        checkpoint = Checkpoint(config.architecture, dict(keywords), tensors, sha256='', source=source)
         path = self.path / f'snapshot-{_number(state.images)}.safetensors'
         for target in (path, self.path / 'latest.safetensors'):
             save_checkpoint(target, checkpoint)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from networks.discriminator import Discriminator
-from networks.stylegan3 import Generator
+from networks.projected_discriminator import ProjectedDiscriminator
+from networks.stylegan2 import Generator as StyleGAN2
+from networks.stylegan3 import Generator as StyleGAN3
 from training.config import TrainConfig
 from training.draws import Stream, draw_seed
 from training.ema import half_life_decay
@@ -20,12 +22,15 @@ _ADAM_EPSILON = 1e-8
 _ADAM_BETA2 = 0.99
 
 
+Generator = StyleGAN2 | StyleGAN3
+
+
 @dataclass(slots=True)
 class TrainState:
     """All that changes while training; together with the config it decides every later step."""
 
     generator: Generator
-    discriminator: Discriminator
+    discriminator: Discriminator | ProjectedDiscriminator
     average: Generator
     """Moving average of the generator."""
     generator_optimizer: Adam
@@ -79,6 +84,9 @@ class TrainState:
 def generator_keywords(config: TrainConfig, *, side: int, class_count: int) -> dict[str, Any]:
     """The generator's constructor keywords under official names, in JSON types: what a snapshot says about itself."""
     beta = half_life_decay(config.batch, config.magnitude_ema_kimg * 1000)
+    synthesis = asdict(config.stylegan2)
+    if config.architecture == 'stylegan3':
+        synthesis = asdict(replace(config.generator, magnitude_ema_beta=beta))
     return {
         'z_dim': config.z_dim,
         'c_dim': class_count,
@@ -86,7 +94,7 @@ def generator_keywords(config: TrainConfig, *, side: int, class_count: int) -> d
         'img_resolution': side,
         'img_channels': 3,
         'mapping_kwargs': asdict(config.mapping),
-        **asdict(replace(config.generator, magnitude_ema_beta=beta)),
+        **synthesis,
     }
 
 
@@ -95,10 +103,9 @@ def new_state(config: TrainConfig, *, side: int, class_count: int, device: torch
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draw_seed(config.seed, Stream.WEIGHTS, 0))
         try:
-            generator = Generator(**generator_keywords(config, side=side, class_count=class_count))
-            mapping = replace(config.mapping, num_layers=config.discriminator_mapping_layers, w_avg_beta=None)
-            options = {**asdict(config.discriminator), 'mapping_kwargs': asdict(mapping)}
-            discriminator = Discriminator(class_count, side, 3, **options)
+            keywords = generator_keywords(config, side=side, class_count=class_count)
+            generator = StyleGAN3(**keywords) if config.architecture == 'stylegan3' else StyleGAN2(**keywords)
+            discriminator = _discriminator(config, side, class_count)
         except (ValueError, ArithmeticError) as error:
             raise TrainingError(f'The networks cannot be built: {error}') from error
     average = copy.deepcopy(generator).eval().requires_grad_(False).to(device)
@@ -110,6 +117,14 @@ def new_state(config: TrainConfig, *, side: int, class_count: int, device: torch
         generator_optimizer=_adam(generator, config.generator_rate, 1.0),
         discriminator_optimizer=_adam(discriminator, config.discriminator_rate, _lazy_share(config.r1_interval)),
     )
+
+
+def _discriminator(config: TrainConfig, side: int, class_count: int) -> Discriminator | ProjectedDiscriminator:
+    if config.judge == 'projected':
+        return ProjectedDiscriminator(class_count, side, width=config.projected_width)
+    mapping = replace(config.mapping, num_layers=config.discriminator_mapping_layers, w_avg_beta=None)
+    options = {**asdict(config.discriminator), 'mapping_kwargs': asdict(mapping)}
+    return Discriminator(class_count, side, 3, **options)
 
 
 def _lazy_share(interval: int) -> float:

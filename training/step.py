@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from networks.stylegan2 import Generator as StyleGAN2
 from training.config import TrainConfig
 from training.data import Batch
+from training.draws import Stream, torch_generator
 from training.ema import half_life_decay, ramped_half_life, update_average
 from training.errors import TrainingError
 from training.losses import discriminator_loss, generator_loss, r1_penalty
+from training.random_source import TorchRandom
 from training.state import TrainState
 
 
@@ -48,14 +51,15 @@ def training_step(
     reals = batch.images
     # With gradients even where they are not used: without, the CPU's compiled kernels take over as soon as their background
     # compilation is done, so that two equal runs would round differently.
-    fakes = state.generator(for_discriminator.z, for_discriminator.classes, update_emas=True)
+    noise = TorchRandom(torch_generator(config.seed, Stream.NOISE, state.step))
+    fakes = _fakes(state, for_discriminator, noise, update_emas=True)
     real_scores = state.discriminator(reals, batch.classes)
     fake_scores = state.discriminator(fakes.detach(), for_discriminator.classes)
     loss_d = discriminator_loss(real_scores, fake_scores)
     _learn(state.discriminator_optimizer, loss_d)
     penalty = _regularize(state, batch, config) if state.step % config.r1_interval == 0 else None
     if not config.reuse_fakes:
-        fakes = state.generator(for_generator.z, for_generator.classes)
+        fakes = _fakes(state, for_generator, noise)
     classes = for_discriminator.classes if config.reuse_fakes else for_generator.classes
     with _frozen(state.discriminator):
         loss_g = generator_loss(state.discriminator(fakes, classes))
@@ -66,6 +70,13 @@ def training_step(
     stats = Stats(float(loss_g.detach()), float(loss_d.detach()), _share(real_scores), _share(fake_scores), penalty)
     _check_finite(stats, state.step)
     return stats
+
+
+def _fakes(state: TrainState, latents: Latents, noise: TorchRandom, *, update_emas: bool = False) -> Tensor:
+    """Pictures of `latents`; StyleGAN2's noise inputs are drawn from `noise`."""
+    if isinstance(state.generator, StyleGAN2):
+        return state.generator(latents.z, latents.classes, update_emas=update_emas, noise_draw=noise.normal)
+    return state.generator(latents.z, latents.classes, update_emas=update_emas)
 
 
 def _learn(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -15,15 +15,15 @@ from render.request import RenderRequest, ViewSpec
 from render.result import Equivariance, ErrorScale
 from render.views import NAN_COLOUR, Picture, read_only, to_rgba8
 
-BRIGHT_DB, DARK_DB = 20.0, 70.0
+BRIGHT_DB, DARK_DB = 10.0, 70.0
 """Of a pixel without gain: from here on as bright, and as dark, as it gets."""
 COLOURS = 'magma'
 DIMMED = 0.3
 """Brightness of the picture where nothing is known about its error."""
 SHOW_IMAGE = 'The paper measures the image: choose Image in the panel Layers.'
 WORDS: dict[Metric, str] = {
-    'eq-t': 'Shifted by whole pixels: feeds EQ-T.',
-    'eq-t-frac': 'Shifted by parts of a pixel: feeds EQ-T frac, which saturates below 50 dB.',
+    'eq-t': 'Whole pixels: feeds EQ-T.',
+    'eq-t-frac': 'Parts of a pixel: feeds EQ-T frac.',
     'eq-r': 'Turned: feeds EQ-R.',
 }
 SAME_NOISE = ' Both pictures have the same noise; it stays on the screen and counts as error.'

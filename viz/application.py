@@ -295,6 +295,9 @@ class App:
                 self.view = self._averaging.start(self.session, self.view, count)
             case commands.CancelAverage():
                 self._averaging.cancel()
+            case commands.ResetMeter():
+                known = self.desk().side
+                self.view = self.view.with_side(self.session.active, replace(known, meter=known.meter.cleared()))
             case commands.ForgetAverage():
                 name = self.session.active
                 self.view = self.view.with_side(name, replace(self.view.side(name), average=None))

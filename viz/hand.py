@@ -35,6 +35,8 @@ class Hand:
     """The space key was used to pan, so releasing it does not start an animation."""
     began_at: tuple[float, float] = (0.0, 0.0)
     """On the screen, where the button was pressed."""
+    rest: tuple[float, float] = (0.0, 0.0)
+    """How far the hand is ahead of a picture that moves by whole pixels, in image widths."""
     has_moved: bool = False
     """The picture was moved at all; the first-run hint is then done."""
 
@@ -63,9 +65,10 @@ def hold(
         if session.b is not None and name != 'o':
             session = replace(session, active=name)
         mouse = imgui.get_mouse_pos()
+        hand.rest = (0.0, 0.0)
         hand.side, hand.began_at, hand.doing = name, (mouse.x, mouse.y), _begin(session, placement, can_move=can_move)
     if imgui.is_item_active() and hand.side == name:
-        session = _follow(session, placement, hand)
+        session = _follow(session, placement, hand, model)
     elif hand.side == name:
         hand.doing = 'nothing'
     if not imgui.is_item_hovered():
@@ -102,7 +105,19 @@ def _begin(session: Session, placement: Placement, *, can_move: bool) -> Doing:
     return 'rotate' if wants_turn else 'translate'
 
 
-def _follow(session: Session, placement: Placement, hand: Hand) -> Session:
+def _translated(state: TransformState, placement: Placement, hand: Hand, step: float) -> TransformState:
+    """The transform after the hand moved; `step`: image widths by which the picture moves, 0: as the hand does."""
+    delta = imgui.get_io().mouse_delta
+    free = replace(state, x=state.x + hand.rest[0], y=state.y + hand.rest[1])
+    free = geometry.translated(free, delta.x, delta.y, placement)
+    if not step:
+        return free
+    moved = replace(free, x=step * round(free.x / step), y=step * round(free.y / step))
+    hand.rest = (free.x - moved.x, free.y - moved.y)
+    return moved
+
+
+def _follow(session: Session, placement: Placement, hand: Hand, model: GeneratorInfo | None) -> Session:
     io = imgui.get_io()
     dx, dy = io.mouse_delta.x, io.mouse_delta.y
     if not (dx or dy):
@@ -113,7 +128,8 @@ def _follow(session: Session, placement: Placement, hand: Hand) -> Session:
         return replace(session, canvas=geometry.panned(session.canvas, dx, dy, placement))
     if hand.doing == 'translate':
         hand.has_moved = True
-        return with_side(session, replace(side, transform=geometry.translated(side.transform, dx, dy, placement)))
+        step = 1 / model.resolution if session.meter.whole_pixels and model is not None else 0.0
+        return with_side(session, replace(side, transform=_translated(side.transform, placement, hand, step)))
     if hand.doing == 'rotate':
         hand.has_moved = True
         now = (io.mouse_pos.x, io.mouse_pos.y)

@@ -100,6 +100,8 @@ def _view_menu(session: Session, desk: Desk, titles: tuple[str, ...]) -> Session
             canvas = geometry.fitted(canvas)
         if _item('Untransform', 'U', ticked=canvas.undo_transform):
             canvas = replace(canvas, undo_transform=not canvas.undo_transform)
+        if _item('Error of the moved picture', 'M', ticked=session.meter.error_map):
+            session = replace(session, meter=replace(session.meter, error_map=not session.meter.error_map))
         if _item('Outline the canvas', 'O', ticked=canvas.outline):
             canvas = replace(canvas, outline=not canvas.outline)
         if _item('Pixel probe', ticked=canvas.probe):

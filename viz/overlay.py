@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from imgui_bundle import ImVec2, imgui
 from imgui_bundle import icons_fontawesome_6 as icons
 
@@ -152,6 +154,8 @@ def probe_text(result: RenderResult, column: int, row: int) -> str:
             return ''
         channel, x, y = found
         return f'{_place(result, x, y)}   channel {channel}: {values[0, row, column]:+.4g}'
+    if result.equivariance is not None and result.equivariance.scale is not None:
+        return f'{_place(result, column, row)}   {error_text(float(values[0, row, column]))}'
     numbers = [f'{value:+.4g}' for value in values[:, row, column]]
     if layer is None:
         names = 'RGB' if len(numbers) == 3 else ' ' * len(numbers)
@@ -159,6 +163,13 @@ def probe_text(result: RenderResult, column: int, row: int) -> str:
     else:
         shown = '  '.join(f'#{index}: {number}' for index, number in zip(view.channels, numbers, strict=False))
     return f'{_place(result, column, row)}   {shown}'
+
+
+def error_text(rms: float) -> str:
+    """The error of one pixel: of values from -1 to 1, and as the dB that a whole picture of it would have."""
+    if math.isnan(rms):
+        return 'not known in both pictures'
+    return f'error {rms:.3g}' + (f'  {20 * math.log10(2 / rms):.1f} dB' if rms > 0 else '')
 
 
 def _place(result: RenderResult, x: int, y: int) -> str:

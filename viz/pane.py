@@ -14,6 +14,7 @@ from render.result import RenderResult
 from render.session import CanvasState, PictureName, Session
 from viz import geometry, overlay
 from viz.comparing import aligned
+from viz.error_overlay import draw_error
 from viz.geometry import Picture, Placement, Rectangle
 from viz.hand import Hand, hold, is_on_ring
 from viz.view import Desk
@@ -52,6 +53,7 @@ def draw_side(
     draw_ring(canvas, session, name, placement, hand, can_turn=can_turn, hovered=hovered)
     if len(pictures(session)) > 1:
         overlay.draw_side_label(session, name, pane, known)
+    draw_error(result, placement, desk)
     if session.canvas.probe:
         overlay.draw_probe(result, placement, hovered=hovered)
     canvas.pop_clip_rect()

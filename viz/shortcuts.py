@@ -192,6 +192,10 @@ def _toggle_outline(state: CanvasState) -> CanvasState:
     return replace(state, outline=not state.outline)
 
 
+def _toggle_error(session: Session, desk: Desk) -> Session:
+    return replace(session, meter=replace(session.meter, error_map=not session.meter.error_map))
+
+
 def _capture(session: Session, desk: Desk) -> Session:
     desk.ask(SavePicture() if session.capture.what == 'picture' else SaveWindow())
     return session
@@ -231,6 +235,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(LOOK, 'F', 'fit the picture', Key.f, _canvas(geometry.fitted)),
     Shortcut(LOOK, 'U', 'undo the transform in the picture', Key.u, _canvas(_toggle_untransform)),
     Shortcut(LOOK, 'O', 'outline the canvas in layers with margins', Key.o, _canvas(_toggle_outline)),
+    Shortcut(LOOK, 'M', 'map of the error of the moved picture', Key.m, _toggle_error),
     Shortcut(LOOK, 'C', 'next way of comparing (Shift: the one before)', Key.c, _next_mode, shift=None),
     Shortcut(LOOK, 'X', 'compare with the original', Key.x, _toggle_original),
     Shortcut(PICK, 'N', 'next seed', Key.n, _seed(1), repeat=True),

@@ -18,6 +18,7 @@ from viz.commands import Ask
 from viz.findings import Laboratory
 from viz.history import History
 from viz.measure import Measured
+from viz.running_meter import RunningMeter
 
 Value = TypeVar('Value')
 Source = TypeVar('Source')
@@ -61,6 +62,8 @@ class SideView:
     average: Average | None = None
     waiting_since: float = 0.0
     """Seconds on the window's clock, when the picture was last current."""
+    meter: RunningMeter = field(default_factory=RunningMeter)
+    """Errors of the pictures that were seen."""
 
     @property
     def model(self) -> GeneratorInfo | None:
@@ -81,7 +84,7 @@ class SideView:
         """With a new answer: a picture replaces the old one, an error leaves it."""
         if result.error is not None or result.image is None:
             return replace(self, error=result.error or 'The renderer gave no picture.')
-        return replace(self, result=result, error=None)
+        return replace(self, result=result, error=None, meter=self.meter.seen(result))
 
     def shown_spectrum(self) -> Spectrum | None:
         """The average, as long as it is one of what is shown; else the spectrum of the picture."""

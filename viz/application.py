@@ -168,9 +168,8 @@ class App:
 
     def desk(self) -> Desk:
         """What the panels of this frame are given."""
-        return Desk(
-            self.view, self._asked.append, self.textures, self.dialog, self._times, self._memory, self.session.active
-        )
+        known = self.view, self._asked.append, self.textures, self.dialog, self._times, self._memory
+        return Desk(*known, self.session.active, compare.pictures(self.session))
 
     def _draw(self, session: Session) -> Session:
         if self._first_frame:
@@ -270,8 +269,9 @@ class App:
             known = self.view.side(name)
             if request is not known.asked:  # each call wakes the other thread
                 self.worker.submit(request, side=name)
-            known = SideView() if name == 'o' and request is None else self._asked_for(known, request)
-            self.view = self.view.with_side(name, known)
+            if name == 'o' and request is None:
+                known = known if known.result is None and known.asked is None else SideView()
+            self.view = self.view.with_side(name, self._asked_for(known, request))
 
     def _asked_for(self, known: SideView, request: RenderRequest | None) -> SideView:
         if request is None:
@@ -299,8 +299,8 @@ class App:
                 known = self.desk().side
                 self.view = self.view.with_side(self.session.active, replace(known, meter=known.meter.cleared()))
             case commands.ForgetAverage():
-                name = self.session.active
-                self.view = self.view.with_side(name, replace(self.view.side(name), average=None))
+                for name in compare.pictures(self.session):
+                    self.view = self.view.with_side(name, replace(self.view.side(name), average=None))
             case _ if isinstance(command, commands.MeasuringCommand):
                 said = self.measuring.obey(command, self.session, self.desk().model)
                 self._tell(said)

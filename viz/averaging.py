@@ -2,51 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from render import jobs
+from render.compare import picture_request, pictures
 from render.request import RenderRequest
 from render.result import Spectrum
-from render.session import Session, SideName, to_request
-from render.worker import RenderWorker
+from render.session import PictureName, Session
+from render.worker import JobReport, RenderWorker
 from viz.view import Average, Task, View, average_subject
-
-AVERAGE_JOB = 'average'
 
 
 class Averaging:
-    """At most one spectrum that is being averaged."""
+    """At most one spectrum of each picture that is shown, being averaged."""
 
     def __init__(self, worker: RenderWorker) -> None:
         self._worker = worker
-        self._subject: tuple[SideName, RenderRequest] | None = None
+        self._running: dict[PictureName, _Running] = {}
 
     def start(self, session: Session, view: View, count: int) -> View:
-        """Begin to average what the active side shows over `count` latents; the view that says so."""
-        name: SideName = session.active if session.b is not None else 'a'
-        request = to_request(session, name)
-        if request is None:
-            return view
-        self._subject = (name, average_subject(request))
-        self._worker.start(partial(jobs.average_spectrum, request=request, count=count), name=AVERAGE_JOB)
-        return replace(view, averaging=Task('Averaging …', 0.0, f'0 of {count} latents'))
+        """Begin to average what is shown, each picture over the same `count` latents; the view that says so."""
+        for name in pictures(session):
+            request = picture_request(session, name)
+            if request is not None:
+                self._running[name] = _Running(average_subject(request), 0.0)
+                self._worker.start(partial(jobs.average_spectrum, request=request, count=count), name=_job(name))
+        return replace(view, averaging=Task('Averaging …', 0.0, f'0 of {count} latents')) if self._running else view
 
     def cancel(self) -> None:
-        """Stop; the mean so far stays."""
-        self._worker.cancel(AVERAGE_JOB)
+        """Stop; the means so far stay."""
+        for name in self._running:
+            self._worker.cancel(_job(name))
 
     def poll(self, view: View) -> View:
         """The view with what came since the last call; the same object if nothing did."""
-        report = self._worker.poll_job(AVERAGE_JOB) if self._subject is not None else None
-        if report is None or self._subject is None:
-            return view
-        name, subject = self._subject
+        for name, running in tuple(self._running.items()):
+            report = self._worker.poll_job(_job(name))
+            if report is not None:
+                view = self._received(view, name, running, report)
+        return view
+
+    def _received(self, view: View, name: PictureName, running: _Running, report: JobReport) -> View:
         spectrum = report.outcome if report.done else report.progress.partial
         if isinstance(spectrum, Spectrum):
-            view = view.with_side(name, replace(view.side(name), average=Average(spectrum, subject)))
-        if not report.done:
-            return replace(view, averaging=Task('Averaging …', report.progress.fraction, report.progress.text))
-        self._subject = None
-        view = replace(view, averaging=None)
-        return view if report.error is None else view.noticed(report.error, 'bad')
+            view = view.with_side(name, replace(view.side(name), average=Average(spectrum, running.subject)))
+        if report.done:
+            del self._running[name]
+        else:
+            self._running[name] = replace(running, fraction=report.progress.fraction or 0.0)
+        if report.error is not None:
+            view = view.noticed(report.error, 'bad')
+        if not self._running:
+            return replace(view, averaging=None)
+        fraction = min(one.fraction for one in self._running.values())
+        return replace(view, averaging=Task('Averaging …', fraction, report.progress.text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """An average that is being made."""
+
+    subject: RenderRequest
+    fraction: float
+
+
+def _job(name: PictureName) -> str:
+    """The worker's name for the average of one picture."""
+    return f'average {name}'

@@ -125,6 +125,10 @@ def _readouts(spectrum: Spectrum, result: RenderResult, under_mouse: tuple[float
 
 
 def _profiles(spectrum: Spectrum, result: RenderResult, desk: Desk, *, height: float) -> None:
+    several = spectra_shown(desk)
+    if len(several) > 1:
+        _profiles_of_several(several, result, height=height)
+        return
     series = (
         Series('radial', spectrum.radial_db, spectrum.frequencies),
         Series('0°', spectrum.axis_db, spectrum.frequencies),
@@ -134,6 +138,26 @@ def _profiles(spectrum: Spectrum, result: RenderResult, desk: Desk, *, height: f
     plots.line_plot(
         '##profiles', series, x_label=AXIS_LABEL, y_label='dB', x_limits=(0.0, 1.05 * spectrum.extent),
         y_limits=(top - RANGE_DB - STEP_DB, top), markers=frequency_markers(result.layer, spectrum.extent), height=height,
+    )  # fmt: skip
+
+
+def spectra_shown(desk: Desk) -> dict[str, Spectrum]:
+    """The spectra of all pictures that are shown, by what these are called."""
+    found = {title: desk.view.side(name).shown_spectrum() for name, title in desk.titles().items()}
+    return {title: spectrum for title, spectrum in found.items() if spectrum is not None}
+
+
+def _profiles_of_several(several: dict[str, Spectrum], result: RenderResult, *, height: float) -> None:
+    """The radial profiles of two pictures in one plot."""
+    series = [
+        Series(f'{title}, radial', one.radial_db, one.frequencies, weight=2.25 if place == 0 else 1.5)
+        for place, (title, one) in enumerate(several.items())
+    ]
+    top = max(top_of_scale(one.radial_db) for one in several.values())
+    extent = max(one.extent for one in several.values())
+    plots.line_plot(
+        '##profiles of both', series, x_label=AXIS_LABEL, y_label='dB', x_limits=(0.0, 1.05 * extent),
+        y_limits=(top - RANGE_DB - STEP_DB, top), markers=frequency_markers(result.layer, extent), height=height,
     )  # fmt: skip
 
 

@@ -197,6 +197,8 @@ class Desk:
     times: FrameTimes = field(default_factory=FrameTimes)
     memory: Computed = field(default_factory=Computed)
     active: SideName = 'a'
+    shown: tuple[PictureName, ...] = ('a',)
+    """The pictures, from left to right."""
 
     def computed(self, key: str, source: Source, compute: Callable[[Source], Value]) -> Value:
         """`compute(source)`, once per object."""
@@ -210,6 +212,12 @@ class Desk:
     def side(self) -> SideView:
         """What is known about the side that the panels edit."""
         return self.view.side(self.active)
+
+    def titles(self) -> dict[PictureName, str]:
+        """What each picture that is shown is called, in a word."""
+        if self.shown[-1] == 'o':
+            return {self.shown[0]: 'Changed', 'o': 'Original'}
+        return {name: name.upper() for name in self.shown}
 
     @property
     def model(self) -> GeneratorInfo | None:

@@ -12,11 +12,13 @@ from render.difference import difference
 from render.request import FilterSpec
 from render.session import CompareState, FilterState, LatentState, LayerState, Session, Side, TransformState
 from render.session_file import session_from_bytes, session_text
+from render.worker import Progress
 from tests.viz.conftest import Rig
-from tests.viz.fake_renderer import KEY, make_info, make_layers, waves, without
+from tests.viz.fake_renderer import KEY, make_info, make_layers, make_spectrum, waves, without
 from viz import comparing, editing, overlay
 from viz.comparing import BLINK_SECONDS, Blinker
 from viz.geometry import Picture, Placement, Rectangle
+from viz.spectrum_panel import spectra_shown
 from viz.together import difference_at, difference_text
 from viz.view import View
 
@@ -299,3 +301,32 @@ def test_layers_and_sheets_are_compared_too(changed: Rig) -> None:
             changed.change(layer=LayerState(layer='synthesis.L5_52_32', mode=view))
             assert changed.app.view.a.error is None and changed.app.view.o.error is None
             changed.driver.step()
+
+
+# Spectra
+
+
+def test_both_spectra_are_in_one_plot(changed: Rig) -> None:
+    several = spectra_shown(changed.app.desk())
+    assert list(several) == ['Changed', 'Original']
+    assert several['Original'] is changed.app.view.o.result.spectrum
+    changed.driver.keys(Key.x)
+    changed.settle()
+    assert len(spectra_shown(changed.app.desk())) == 1
+
+
+def test_both_spectra_are_averaged_over_the_same_latents(changed: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def average(renderer: object, *, request: object, count: int) -> object:
+        asked.append((request.synthesis.filters.kind, count))
+        yield Progress(0.5, '', partial=None)
+        return make_spectrum(waves(request, 64, 64, 0, 3), 64, samples=count)
+
+    monkeypatch.setattr('viz.averaging.jobs.average_spectrum', average)
+    changed.driver.click('Spectrum/Average 32')
+    changed.settle()
+    assert sorted(asked) == [('bilinear', 32), ('network', 32)] and changed.app.view.averaging is None
+    assert [one.samples for one in spectra_shown(changed.app.desk()).values()] == [32, 32]
+    changed.driver.click('Spectrum/Mean of 32')
+    assert [one.samples for one in spectra_shown(changed.app.desk()).values()] == [1, 1]

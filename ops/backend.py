@@ -22,7 +22,7 @@ BackendName = Literal['reference', 'cpu', 'cuda']
 Supports = Callable[[Tensor, Any], str | None]
 """Of the first tensor and the operator's spec: None = can run it; else the reason why not, without shapes in it."""
 
-_MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda'))
+_MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda.offer'))
 _OPERATORS = ('ops.bias_act', 'ops.filtered_lrelu', 'ops.modulated_conv2d', 'ops.upfirdn2d')
 _MAX_REASONS = 256
 """Bound of the memory of reasons, should a backend invent new ones for ever."""

@@ -1,5 +1,1 @@
-"""CUDA implementations through CuPy and NVRTC; importing the package registers them, or says why they cannot be used."""
-
-from ops.cuda.dispatch import register
-
-register()
+"""CUDA implementations through CuPy and NVRTC. `ops.cuda.offer` registers them where a GPU can run them."""

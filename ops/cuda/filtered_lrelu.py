@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from ops.bias_act import ActSpec
 from ops.cuda import launcher, shapes
+from ops.cuda.bias_act import bias_act
 from ops.cuda.shapes import Mode, Pass
 from ops.filtered_lrelu import LreluSpec, filtered_lrelu_reference
 
@@ -34,6 +36,9 @@ def filtered_lrelu(
     odd = bias is not None and bias.shape != x.shape[1:2]
     if one is None or odd or _differentiated(up_filter, down_filter) or _blocks(x, one) > _MAX_BLOCKS:
         return filtered_lrelu_reference(x, up_filter, down_filter, bias, spec)
+    if up_filter is None and down_filter is None and spec.up == spec.down == 1 and not any(spec.padding):
+        act = ActSpec(1, 'lrelu', spec.slope, spec.gain, spec.clamp, bias is not None, spec.needs_gradient)
+        return bias_act(x, bias, act)  # there is nothing to filter
     filters = _prepared(up_filter), _prepared(down_filter)
     if not spec.needs_gradient:
         return _run(x, one, 0, spec, filters, bias=bias)

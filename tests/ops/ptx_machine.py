@@ -72,10 +72,14 @@ class Machine:
         self.parameter = np.frombuffer(parameter, np.uint8)
         self.block, self.thread = (part.ravel() for part in np.indices((blocks, threads)))
         self.special = {'%tid.x': self.thread, '%ctaid.x': self.block, '%ntid.x': np.full(self.count, threads)}
+        self.special['%nctaid.x'] = np.full(self.count, blocks)
         size = -(-kernel.shared_bytes // 16) * 16
         self.shared_size = size
         self.shared = np.zeros(blocks * size, np.uint8)
         self.written = np.zeros(blocks * size, bool)
+        self.owned = np.zeros(size, bool)
+        for start, end in kernel.shared:
+            self.owned[start:end] = True
         self.writer = np.full(blocks * size // 4, -1)
         self.reader = np.full(blocks * size // 4, -1)
         self.registers: dict[str, np.ndarray] = {}
@@ -177,6 +181,8 @@ class Machine:
                 count = self._value(one.operands[2], lanes, _TYPES['u32']).astype(kind)
                 shift = np.left_shift if name[0] == 'shl' else np.right_shift
                 return shift(a, np.minimum(count, 8 * kind.itemsize - 1))
+            case 'copysign':
+                return np.copysign(values[1], a)
             case 'not':
                 return ~a
             case 'div':
@@ -251,7 +257,9 @@ class Machine:
 
     def _shared_places(self, here: np.ndarray, lanes: np.ndarray, size: int, new: np.ndarray | None) -> np.ndarray:
         """Indices into shared memory as items of `size` bytes, checked; `new`: what will be written."""
-        assert size == 4 and not (here % 4).any() and here.min() >= 0 and here.max() + 4 <= self.kernel.shared_bytes
+        assert size == 4 and not (here % 4).any(), 'not aligned'
+        inside = here.min() >= 0 and here.max() < len(self.owned) and self.owned[here].all()
+        assert inside, 'outside of every shared array'
         places = (self.block[lanes] * self.shared_size + here) // 4
         if new is None:
             assert self.written[4 * places].all(), 'shared memory is read that nobody wrote'

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 _INSTRUCTION = re.compile(r'(?:@(!?)(%p\d+)\s+)?([a-z][\w.]*)\s*(.*)')
 _SHARED = re.compile(r'\.shared \.align (\d+) \.b8 (\S+)\[(\d+)\]')
 _PARAMETER = re.compile(r'\.param \.align \d+ \.b8 (\w+)\[(\d+)\]')
+_GAP = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Kernel:
     labels: dict[str, int] = field(default_factory=dict)
     symbols: dict[str, int] = field(default_factory=dict)
     """Where shared arrays and the parameter begin, each in its own memory."""
+    shared: list[tuple[int, int]] = field(default_factory=list)
+    """First byte and end of each shared array; there are gaps between them, to notice who writes into the next."""
     shared_bytes: int = 0
     parameter_bytes: int = 0
 
@@ -46,7 +49,8 @@ def parse(text: str) -> Kernel:
             align = int(shared[1])
             start = -(-kernel.shared_bytes // align) * align
             kernel.symbols[shared[2]] = start
-            kernel.shared_bytes = start + int(shared[3])
+            kernel.shared.append((start, start + int(shared[3])))
+            kernel.shared_bytes = start + int(shared[3]) + _GAP
         elif line.endswith(':'):
             kernel.labels[line[:-1]] = len(kernel.instructions)
         elif line.endswith(';') and not line.startswith('.'):

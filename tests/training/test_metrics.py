@@ -93,7 +93,7 @@ def run(capsys: pytest.CaptureFixture, *arguments: object) -> dict:
 def test_the_command_measures_with_a_network_of_the_users_and_keeps_the_features_of_the_real_images(
     model: Path, make_zip: MakeZip, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv('ALIASSCOPE_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(features, 'cache_folder', lambda: tmp_path / 'cache')
     data = make_zip([png(16, seed) for seed in range(20)], [0, 1] * 10)
     network = features.FeatureNetwork(MeanColour(), torch.device('cpu'), sha256='0')
     monkeypatch.setattr(metrics, 'load_features', lambda wanted, device: network)
@@ -101,7 +101,7 @@ def test_the_command_measures_with_a_network_of_the_users_and_keeps_the_features
     first = run(capsys, model, *options)
     assert first['features']['frechet'] > 0
     assert (first['generated'], first['real']) == (20, 20)
-    assert len(list(features.cache_folder().iterdir())) == 1
+    assert len(list((tmp_path / 'cache').iterdir())) == 1
     assert run(capsys, model, *options) == first
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,15 +64,19 @@ def line_plot(
     log_y: bool = False,
     markers: Sequence[Marker] = (),
     height: float = 12.0,
+    has_legend: bool | None = None,
+    inside: Callable[[], None] | None = None,
 ) -> float | None:
     """Draw curves; returns the x under the mouse, or None.
 
     `title` after '##' does not show. The limits given hold until the user drags or zooms (ctrl and wheel); a double
     click, or other limits, return to them. None: as far as the data goes. `markers`: named vertical lines, named at the top edge.
+    `has_legend`: names over the plot; None: if there are several curves. `inside`: called in the plot, to draw or read more.
     Values that are not finite leave gaps.
     """
     key = (x_limits, y_limits, log_x, log_y)
-    with _plot(title, height, key=key, has_legend=len(series) > 1) as condition:
+    names = len(series) > 1 if has_legend is None else has_legend
+    with _plot(title, height, key=key, has_legend=names) as condition:
         if not condition:
             return None
         _set_axes(x_label, y_label, x_limits, y_limits, condition, log_x=log_x, log_y=log_y)
@@ -83,6 +87,8 @@ def line_plot(
             x = np.arange(len(y), dtype=np.float64) if entry.x is None else _plain(entry.x)
             implot.plot_line(f'{entry.name}##{place}', x, y, spec)
         _draw_markers(markers)
+        if inside is not None:
+            inside()
         return implot.get_plot_mouse_pos().x if implot.is_plot_hovered() else None
 
 

@@ -25,6 +25,7 @@ from viz import commands, comparing, editing, help_overlay, layout, menus
 from viz.averaging import Averaging
 from viz.canvas import draw_canvas
 from viz.captures import Captures, Said
+from viz.channel_order import ordered
 from viz.commands import Command
 from viz.comparing import Blinker
 from viz.files import capture_path
@@ -39,6 +40,7 @@ from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_d
 from viz.panels import PANELS, draw_panels
 from viz.shortcuts import press_shortcuts, toggle_animation
 from viz.status_line import draw_status_line
+from viz.surveying import Surveying
 from viz.view import Computed, Desk, FrameTimes, SideView, View
 
 IDLE_SECONDS = 1.0
@@ -67,6 +69,7 @@ class App:
         self.view = View(graphics=window.gl_info().get('renderer', ''))
         self.dialog = dialog or FileDialog()
         self.opening, self.captures, self.measuring = Opening(worker), Captures(worker), Measuring(worker)
+        self._surveying = Surveying(worker)
         self.quit = False
         self._blinker = Blinker()
         self._averaging, self._following = Averaging(worker), Following()
@@ -83,14 +86,19 @@ class App:
         if is_animating(self.session) or self._asked or self._raise_tabs:
             return None
         blinks = self._blinker.wait_seconds
-        if self.opening.is_busy or self.view.toasts or self.view.history.start or self.worker.is_busy():
+        if self.opening.is_busy or self.view.toasts or self.view.history.start or self._is_working:
             return BUSY_SECONDS
         return IDLE_SECONDS if blinks is None else blinks
 
     @property
+    def _is_working(self) -> bool:
+        """Whether the worker has something to do, or will have once the hand rests."""
+        return self.worker.is_busy() or self._surveying.is_waiting
+
+    @property
     def is_current(self) -> bool:
         """Whether nothing is left to wait for: every side shows what is asked, or says why it cannot."""
-        if self.opening.is_busy or self.captures.is_busy or self.worker.is_busy() or self._asked:
+        if self.opening.is_busy or self.captures.is_busy or self._is_working or self._asked:
             return False
         known = [self.view.side(name) for name in compare.pictures(self.session)]
         return all(side.is_final or side.error is not None for side in known)
@@ -220,8 +228,11 @@ class App:
         self.measuring.poll(self.session)
         if self.view.laboratory is not self.measuring.laboratory:
             self.view = replace(self.view, laboratory=self.measuring.laboratory)
+        self._surveying.poll(self.session)
         if (newer := self._following.poll(self.session, is_opening=self.opening.is_busy)) is not None:
             self.begin((newer,))
+        if self.view.surveys is not self._surveying.surveys:
+            self.view = replace(self.view, surveys=self._surveying.surveys)
         if self.view.opening is not self.opening.task or self.view.recording is not self.captures.clip:
             self.view = replace(self.view, opening=self.opening.task, recording=self.captures.clip)
 
@@ -263,6 +274,7 @@ class App:
             self.session = replace(self.session, window=replace(self.session.window, hint_seen=True))
 
     def _submit(self) -> None:
+        self.session = ordered(self.session, self.view.surveys)
         if self._requested[0] is not self.session:
             self._requested = (self.session, compare.requests(self.session))
         for name, request in zip(compare.PICTURES, self._requested[1], strict=True):
@@ -301,6 +313,8 @@ class App:
             case commands.ForgetAverage():
                 for name in compare.pictures(self.session):
                     self.view = self.view.with_side(name, replace(self.view.side(name), average=None))
+            case _ if isinstance(command, commands.SurveyCommand):
+                self._surveying.obey(command, self.session)
             case _ if isinstance(command, commands.MeasuringCommand):
                 said = self.measuring.obey(command, self.session, self.desk().model)
                 self._tell(said)

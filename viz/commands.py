@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from viz.surveys import SurveyCommand
+
 
 @dataclass(frozen=True, slots=True)
 class OpenPath:
@@ -204,6 +206,7 @@ Command = (
     | ForgetAverage
     | ResetMeter
     | MeasuringCommand
+    | SurveyCommand
     | SavePicture
     | SaveWindow
     | RecordClip

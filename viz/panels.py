@@ -21,7 +21,7 @@ from viz.model_panel import model_panel
 from viz.noise_panel import noise_panel
 from viz.performance_panel import performance_panel
 from viz.shortcuts import with_shown_layer
-from viz.spectrum_panel import spectrum_panel
+from viz.spectrum_views import spectrum_views
 from viz.sticking_panel import sticking_panel
 from viz.transform_panel import motion_controls, place_controls
 from viz.truncation_panel import truncation_panel
@@ -76,7 +76,8 @@ def _layers(session: Session, desk: Desk) -> Session:
 
 def _spectrum(session: Session, desk: Desk) -> Session:
     side = session.current
-    return with_side(session, _with(side, spectrum=spectrum_panel(side.spectrum, desk)))
+    state, layer = spectrum_views(side.spectrum, side.layer, desk)
+    return with_side(session, with_shown_layer(_with(side, spectrum=state), layer, desk))
 
 
 def _filters(session: Session, desk: Desk) -> Session:

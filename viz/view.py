@@ -19,6 +19,7 @@ from viz.findings import Laboratory
 from viz.history import History
 from viz.measure import Measured
 from viz.running_meter import RunningMeter
+from viz.surveys import Surveys
 
 Value = TypeVar('Value')
 Source = TypeVar('Source')
@@ -150,6 +151,8 @@ class View:
     measured: Measured = field(default_factory=Measured)
     laboratory: Laboratory = field(default_factory=Laboratory)
     """What was measured about sticking, and what is being measured."""
+    surveys: Surveys = field(default_factory=Surveys)
+    """What views measured by themselves while they were looked at."""
     graphics: str = ''
     """Who draws the window."""
 

@@ -72,7 +72,9 @@ def error_picture(error: PictureError, x: Tensor, view: ViewSpec) -> Picture:
     image[..., :3] = table[(share * 255).round_().int()]
     image[..., 3] = 255
     grey = to_rgba8(x.to(torch.float32).mean(dim=0, keepdim=True).expand(3, -1, -1))[..., :3]
-    dimmed = torch.where(x.isnan().any(dim=0)[..., None], torch.tensor(NAN_COLOUR, device=x.device).byte(), grey * DIMMED)
+    dimmed = torch.where(
+        x.isnan().any(dim=0)[..., None], torch.tensor(NAN_COLOUR, device=x.device).byte(), grey * DIMMED
+    )
     image[..., :3] = torch.where(valid[..., None], image[..., :3], dimmed.to(torch.uint8))
     return Picture(image.cpu().numpy(), read_only(rms[None]))
 

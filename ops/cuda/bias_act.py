@@ -86,10 +86,10 @@ def _run(order: int, spec: ActSpec, x: Tensor, b: Tensor | None, *others: Tensor
     layout = torch.contiguous_format
     if x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         layout = torch.channels_last
-    x, *others = (one.contiguous(memory_format=layout) for one in (x, *(one.to(x.dtype) for one in others)))
+    x, *same = (one.contiguous(memory_format=layout) for one in (x, *(one.to(x.dtype) for one in others)))
     b = None if b is None else b.detach().to(torch.float32).contiguous()
     y = torch.empty_like(x)
-    tensors = [x, y, b, *others, *[None] * (2 - len(others))]
+    tensors = [x, y, b, *same, *[None] * (2 - len(same))]
     values = struct.pack(
         _LAYOUT, *(0 if one is None else one.data_ptr() for one in tensors), x.numel(), x.stride(spec.dim), x.shape[spec.dim],
         spec.alpha, spec.gain, float('inf') if spec.clamp is None else spec.clamp,

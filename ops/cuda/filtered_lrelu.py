@@ -80,7 +80,8 @@ class _Masked(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        return _Masked.apply(*gradients, *ctx.saved_tensors, ctx.one.transposed(), ctx.spec, ctx.filters), *[None] * 4
+        gradient = _Masked.apply(*gradients, *ctx.saved_tensors, ctx.one.transposed(), ctx.spec, ctx.filters)
+        return gradient, None, None, None, None
 
 
 def _run(

@@ -70,7 +70,7 @@ def resampling(size: Pair, spec: FirSpec, *, checked: bool = True) -> Resampling
     left, right, top, bottom = spec.padding
     shape = spec.filter_shape
     taps = (1, 1) if not shape else (shape[0], shape[-1])
-    up, down = spec.up[::-1], spec.down[::-1]
+    up, down = (spec.up[1], spec.up[0]), (spec.down[1], spec.down[0])
     whole = (size[0] * up[0] + top + bottom - taps[0] + 1, size[1] * up[1] + left + right - taps[1] + 1)
     if checked and min(*size, *whole) < 1:
         return None

@@ -208,7 +208,7 @@ class Machine:
             return self.special[operand][lanes].astype(kind)
         if operand.startswith('%'):
             value = self.registers[operand][lanes]
-            if value.dtype == kind or kind == bool:
+            if value.dtype == kind or kind.kind == 'b':
                 return value
             if value.itemsize == kind.itemsize:
                 return value.view(kind)

@@ -171,7 +171,7 @@ def test_a_missing_and_a_broken_cupy_are_told_apart(fresh: None, monkeypatch, tm
     (tmp_path / 'cupy.py').write_text("raise ImportError('libnvrtc.so.13: cannot open shared object file')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, 'cupy', raising=False)
-    with pytest.raises(Unavailable, match='CuPy cannot be used .ImportError: libnvrtc.so.13: cannot open'):
+    with pytest.raises(Unavailable, match=r'CuPy cannot be used \(ImportError: libnvrtc\.so\.13: cannot open'):
         launcher.start()
 
 

@@ -72,6 +72,8 @@ class TrainConfig:
     """The half-life is at most this part of the images seen so far."""
     magnitude_ema_kimg: float = 20.0
     """Half-life of the tracked signal magnitudes, in thousands of images."""
+    range_weight: float = 0.0
+    """Weight of a penalty on pixels outside [-1, 1]; the projected discriminator needs one, as its features saturate there."""
     reuse_fakes: bool = False
     """Train both networks on the same generated images: saves one of two generator passes, and is not the paper's way."""
     x_flips: bool = True
@@ -127,7 +129,8 @@ _TWIN = TrainConfig(
     discriminator_rate=0.0025,
     r1_gamma=0.02,
     ema_kimg=2.0,
-    magnitude_ema_kimg=2.0,
+    magnitude_ema_kimg=0.5,
+    range_weight=5.0,
     reuse_fakes=True,
     quarter_turns=True,
     class_balance=0.5,

@@ -15,6 +15,11 @@ def discriminator_loss(scores_of_reals: Tensor, scores_of_fakes: Tensor) -> Tens
     return F.softplus(-scores_of_reals).mean() + F.softplus(scores_of_fakes).mean()
 
 
+def range_penalty(images: Tensor) -> Tensor:
+    """Mean square of how far pixels lie outside [-1, 1]; 0 inside."""
+    return (images.abs() - 1).clamp(min=0).square().mean()
+
+
 def r1_penalty(scores_of_reals: Tensor, reals: Tensor) -> Tensor:
     """Squared length of the gradient of the scores with respect to the real images, averaged over the batch.
 

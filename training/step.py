@@ -12,7 +12,7 @@ from training.data import Batch
 from training.draws import Stream, torch_generator
 from training.ema import half_life_decay, ramped_half_life, update_average
 from training.errors import TrainingError
-from training.losses import discriminator_loss, generator_loss, r1_penalty
+from training.losses import discriminator_loss, generator_loss, r1_penalty, range_penalty
 from training.random_source import TorchRandom
 from training.state import TrainState
 
@@ -63,7 +63,8 @@ def training_step(
     classes = for_discriminator.classes if config.reuse_fakes else for_generator.classes
     with _frozen(state.discriminator):
         loss_g = generator_loss(state.discriminator(fakes, classes))
-        _learn(state.generator_optimizer, loss_g)
+        outside = range_penalty(fakes) * config.range_weight if config.range_weight else 0
+        _learn(state.generator_optimizer, loss_g + outside)
     state.step += 1
     state.images += len(reals)
     _average(state, config)

@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from networks.batch_mean import batch_mean
 from networks.config import MappingConfig
 from networks.layers import FullyConnected, unit_rms
 
@@ -57,7 +58,7 @@ class MappingNetwork(nn.Module):
             x = self.get_submodule(f'fc{index}')(x)
         average = cast(Tensor | None, getattr(self, 'w_avg', None))
         if update_emas and average is not None and self.w_avg_beta is not None:
-            average.copy_(x.detach().mean(0).lerp(average, self.w_avg_beta))
+            average.copy_(batch_mean(x.detach().mean(0)).lerp(average, self.w_avg_beta))
         if self.num_ws is None:
             return x
         x = x[:, None].expand(-1, self.num_ws, -1)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from networks.batch_mean import batch_mean
 from networks.config import AliasFreeConfig, MappingConfig, from_keywords
 from networks.fourier_features import SynthesisInput
 from networks.layers import FullyConnected, runs_in_half
@@ -45,7 +46,7 @@ class SynthesisLayer(nn.Module):
         record = self.record
         magnitude = cast(Tensor, self.magnitude_ema)
         if update_emas:
-            now = x.detach().to(magnitude.dtype).square().mean()
+            now = batch_mean(x.detach().to(magnitude.dtype).square().mean())
             magnitude.copy_(now.lerp(magnitude, self.magnitude_ema_beta))
         styles = self.affine(w)
         if record.torgb:

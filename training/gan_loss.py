@@ -65,13 +65,23 @@ class GanLoss:
     """Computes losses and adds their gradients to the parameters; holds the running mean of the path length."""
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, config: LossConfig, *, augment: Augment | None = None
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        config: LossConfig,
+        *,
+        augment: Augment | None = None,
+        mean_of_all: Callable[[Tensor], Tensor] = lambda own: own,
     ) -> None:
-        """`generator`: has `mapping`, `synthesis` and `num_ws`, as both families have. Both networks stay where they are."""
+        """`generator`: has `mapping`, `synthesis` and `num_ws`, as both families have. Both networks stay where they are.
+
+        `mean_of_all`: differentiable mean over the processes that share a minibatch, for the mean path length.
+        """
         self.config = config
         self._generator: Any = generator
         self._discriminator: Any = discriminator
         self._augment = augment
+        self._mean_of_all = mean_of_all
         self.path_length_mean = torch.zeros([], device=next(generator.parameters()).device)
         """a, part of the state of a run."""
 
@@ -121,7 +131,7 @@ class GanLoss:
         images, ws = self._generate(batch.z[:count], batch.z_classes[:count], call.source)
         lengths = path_lengths(images, ws, call.source.normal(images.shape).to(images.device))
         # The mean moves first, and the penalty's gradient passes through its step.
-        mean = self.path_length_mean.lerp(lengths.mean(), config.path_length_decay)
+        mean = self.path_length_mean.lerp(self._mean_of_all(lengths.mean()), config.path_length_decay)
         self.path_length_mean = mean.detach()
         penalty = (lengths - mean).square()
         loss = penalty * config.path_length_weight

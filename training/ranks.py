@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -39,7 +40,8 @@ class Ranks:
         if self.count == 1 or not gradients:
             return
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(flat)
+        with _telling_who_is_gone():
+            distributed.all_reduce(flat)
         flat /= self.count
         for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
@@ -49,24 +51,51 @@ class Ranks:
         if self.count == 1:
             return values
         total = values.detach().clone()
-        distributed.all_reduce(total)
+        with _telling_who_is_gone():
+            distributed.all_reduce(total)
         return total / self.count
+
+    def learning_mean(self, values: Tensor) -> Tensor:
+        """`mean` through which gradients pass back to every process."""
+        return values if self.count == 1 else _LearningSum.apply(values) / self.count
 
     def any(self, flag: bool) -> bool:
         """Whether at least one process says yes: all then stop together."""
         if self.count == 1:
             return flag
         said = torch.tensor(float(flag), device=_message_device())
-        distributed.all_reduce(said, op=distributed.ReduceOp.MAX)
+        with _telling_who_is_gone():
+            distributed.all_reduce(said, op=distributed.ReduceOp.MAX)
         return bool(said)
 
-    def wait(self) -> None:
-        """Go on when all have come here."""
-        if self.count > 1:
-            distributed.barrier()
+    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite each tensor by that of the first process; all must bring the same shapes in the same order."""
+        for tensor in tensors if self.count > 1 else ():
+            message = tensor.detach().to(_message_device()).contiguous()
+            with _telling_who_is_gone():
+                distributed.broadcast(message, src=0)
+            tensor.data.copy_(message)
 
 
 ALONE = Ranks()
+
+
+class _LearningSum(torch.autograd.Function):
+    """Sum over the processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        with _telling_who_is_gone():
+            distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        with _telling_who_is_gone():
+            distributed.all_reduce(total)
+        return total
 
 
 def started_by_torchrun() -> bool:
@@ -96,6 +125,17 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
         yield Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank)
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def _telling_who_is_gone() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            f'Another process of this training is gone ({_first_line(error)}); '
+            'what was saved last is whole: the same command continues from there.'
+        ) from error
 
 
 def _choose_gpu(local_rank: int) -> None:

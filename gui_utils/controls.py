@@ -136,16 +136,28 @@ def checkbox(label: str, value: bool, *, default: bool | None = None, tooltip: s
 
 
 def combo(
-    label: str, value: Choice, options: Options[Choice], *, default: Choice | None = None, tooltip: str = ''
+    label: str,
+    value: Choice,
+    options: Options[Choice],
+    *,
+    default: Choice | None = None,
+    tooltip: str = '',
+    explanations: Mapping[Choice, str] | None = None,
+    impossible: Mapping[Choice, str] | None = None,
 ) -> Choice:
-    """One of several, in a list that opens."""
+    """One of several, in a list that opens. `explanations`: of single entries; `impossible`: grey ones, and why."""
     identity = begin_row(label, tooltip)
     if not _begin_combo(identity, option_text(options, value)):
         return end_row(label, value, default, tooltip)
-    chosen = value
+    chosen, explanations, impossible = value, explanations or {}, impossible or {}
     for option in options:
+        if option in impossible:
+            imgui.begin_disabled()
         if _combo_entry(option_text(options, option), is_chosen=option == value):
             chosen = option
+        if option in impossible:
+            imgui.end_disabled()
+        explain(impossible.get(option) or explanations.get(option, ''))
     imgui.end_combo()
     return chosen
 

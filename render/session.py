@@ -1,20 +1,16 @@
 """Everything that the user chose, as one frozen value. Requests are derived from it, never stored in it."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from render.filter_state import FilterState as FilterState  # the window takes it from here
+from render.filter_state import filter_spec as filter_spec
 from render.request import (
     Affine,
-    FilterDirection,
-    FilterEdit,
-    FilterKind,
-    FilterSpec,
     LatentSpec,
-    LayerOversampling,
     ModelKey,
     NoiseMode,
-    OneDirection,
     RenderRequest,
     SpectrumSpec,
     SynthesisSpec,
@@ -83,27 +79,6 @@ class TransformState:
     animate: Literal['none', 'translate', 'rotate'] = 'none'
     speed: float = 0.05
     """Turns (or image widths) a second while animating."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilterState:
-    """See `FilterSpec` for what decides the picture."""
-
-    kind: FilterKind = 'network'
-    direction: FilterDirection = 'both'
-    layers: tuple[str, ...] | None = None
-    """None = all layers."""
-    response_layer: str | None = None
-    """Whose filters are plotted and edited. None = those of the layer that is shown."""
-    response_direction: OneDirection = 'up'
-    taps: int | None = None
-    oversampling: int | None = None
-    edits: tuple[FilterEdit, ...] = ()
-    layer_oversampling: tuple[LayerOversampling, ...] = ()
-    margin: int | None = None
-    clamp: bool = True
-    one_place: bool = False
-    """Whether the controls are for the plotted filter instead of for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +182,10 @@ class StickingState:
     """Latents for the metrics of the picture."""
     part: Literal['decibels', 'inherited', 'created'] = 'decibels'
     """Of a layer's error in the ladder: all, what it received, what it made."""
+    ladder_of: Literal['both', 'first', 'second'] = 'both'
+    """Of two pictures: bars of both, or the table of one."""
+    ladder_shift: int = 0
+    """Which shift of the ladder the bars of both are for, from the largest."""
     view: Literal['measure', 'walk', 'average', 'patterns', 'registered'] = 'measure'
     """Which part of the laboratory is shown."""
     line: WalkLine = WalkLine()
@@ -264,7 +243,7 @@ class Side:
     mixing: MixingState = MixingState()
     noise: NoiseState = NoiseState()
     transform: TransformState = TransformState()
-    filters: FilterState = FilterState()
+    filters: FilterState = field(default_factory=FilterState)
     layer: LayerState = LayerState()
     spectrum: SpectrumState = SpectrumState()
 
@@ -351,21 +330,6 @@ def to_request(session: Session, name: SideName | None = None) -> RenderRequest 
         layer=side.layer.layer,
     )
     return RenderRequest(side.model, latent, synthesis, _view_spec(session, side))
-
-
-def filter_spec(state: FilterState) -> FilterSpec:
-    """What of the panel decides the picture; equal pictures have equal values as far as that can be told here."""
-    everywhere = FilterSpec()  # direction and layers mean nothing without a change: keep requests equal
-    if state.kind != 'network' or state.taps is not None:
-        everywhere = FilterSpec(state.kind, state.direction, state.layers, state.taps)
-    return replace(
-        everywhere,
-        oversampling=state.oversampling,
-        edits=state.edits,
-        layer_oversampling=state.layer_oversampling,
-        margin=state.margin,
-        clamp=state.clamp,
-    )
 
 
 def _view_spec(session: Session, side: Side) -> ViewSpec:

@@ -1,120 +1,141 @@
-"""Other resampling filters, live on the running network, and what they let through."""
+"""The filter laboratory: other resampling filters, live on the running network, for all layers or in one place."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-from imgui_bundle import imgui
-
-from gui_utils import plots, theme, widgets
-from gui_utils.plots import Marker, Series
-from render.result import FilterCurve, GeneratorInfo, LayerInfo
-from render.session import FilterState
+from gui_utils import widgets
+from render.filter_choices import (
+    FACTORS,
+    MAX_LENGTH,
+    MAX_MARGIN,
+    is_designed,
+    own_setting,
+    places,
+    why_no_clamp,
+    why_no_margin,
+    why_no_oversampling,
+)
+from render.filter_presets import OWN, find_preset, preset_of, presets
+from render.result import FilterCurve, GeneratorInfo
+from render.session import FilterState, filter_spec
+from viz import filter_edits
 from viz.editing import available, updated
+from viz.filter_place import KINDS, PLACE_ROWS, choose_place, numbers_of_place
+from viz.filter_plot import response_plot
 
-KINDS = {
-    'network': "The network's own",
-    'sinc': 'Sinc (Kaiser window)',
-    'jinc': 'Jinc (radial)',
-    'lanczos': 'Lanczos',
-    'gaussian': 'Gaussian',
-    'bilinear': 'Bilinear',
-    'nearest': 'Nearest',
-}
 DIRECTIONS = {'up': 'Up', 'down': 'Down', 'both': 'Both'}
-PLOTTED = {'up': 'Upsampling', 'down': 'Downsampling'}
-CELL_EM = 2.1
-FLOOR_DB = -120.0
+CUSTOM = 'custom'
+NETWORK_ROWS = 4
+"""Controls of the whole network below the plot."""
 
 
 def filter_panel(state: FilterState, model: GeneratorInfo | None, curves: tuple[FilterCurve, ...] = ()) -> FilterState:
-    """Which filters run where, and the response of a layer's; returns the new state."""
+    """Which filters run where, and the response of one; returns the new state."""
     with widgets.disabled_unless(*available('filters', model)):
-        kind = widgets.combo(
-            'Filters',
-            state.kind,
-            KINDS,
-            default='network',
-            tooltip='Designed with as many taps, the same rate and cutoff.',
-        )
-        state = updated(state, kind=kind)
-        with widgets.disabled_unless(kind != 'network', 'Choose other filters first.'):
-            direction = widgets.segmented(
-                'Direction', state.direction, DIRECTIONS, default='both', tooltip='Upsampling, downsampling, or both.'
-            )
-            state = updated(state, direction=direction)
-            state = _choose_layers(state, filtered_layers(model))
-    state = _choose_response(state, model)
-    _response(state, model, curves)
+        state = _presets(state, model)
+        state = updated(
+            state,
+            one_place=widgets.segmented(
+                'Change', state.one_place, {False: 'All layers', True: 'One filter'},
+                tooltip='All layers: one kind of filter everywhere. One filter: a layer and a direction of its own, with draggable points in the plot.',
+            ),
+        )  # fmt: skip
+        if not state.one_place:
+            state = _kind(state)
+        state = choose_place(state, model)
+    # The plot comes before the numbers, so that it shows where the window is low: its points are the quicker way.
+    rows = PLACE_ROWS if state.one_place else NETWORK_ROWS
+    state = response_plot(state, model, curves, rows_below=rows)
+    with widgets.disabled_unless(*available('filters', model)):
+        state = numbers_of_place(state, model) if state.one_place else _numbers(state, model)
+    for sentence in filter_edits.remarks(state, model)[:2]:
+        widgets.text_muted(sentence)
     return state
 
 
-def filtered_layers(model: GeneratorInfo | None) -> tuple[LayerInfo, ...]:
-    """The layers that resample."""
-    return tuple(layer for layer in model.layers if layer.filters) if model else ()
-
-
-def _choose_layers(state: FilterState, layers: tuple[LayerInfo, ...]) -> FilterState:
-    everywhere = widgets.segmented('Layers', state.layers is None, {True: 'All', False: 'Chosen'}, default=True)
-    if everywhere != (state.layers is None):
-        state = updated(state, layers=None if everywhere else tuple(layer.name for layer in layers))
-    if state.layers is None:
-        return state
-    em, gap, chosen = imgui.get_font_size(), 0.2, state.layers
-    across = max(int((imgui.get_content_region_avail().x / em + gap) / (CELL_EM + gap)), 1)
-    for index, layer in enumerate(layers):
-        if index % across:
-            imgui.same_line(0.0, gap * em)
-        is_on = layer.name in chosen
-        if widgets.toggle_button(f'{index}##filter layer', is_on, width=CELL_EM, tooltip=layer.label) != is_on:
-            wanted = set(chosen) ^ {layer.name}
-            chosen = tuple(other.name for other in layers if other.name in wanted)
-    return updated(state, layers=chosen)
-
-
-def _choose_response(state: FilterState, model: GeneratorInfo | None) -> FilterState:
-    layers = filtered_layers(model)
-    if not layers:
-        return state
-    options = {layer.name: layer.label for layer in layers}
-    current = state.response_layer if state.response_layer in options else layers[0].name
-    chosen = widgets.combo(
-        'Plotted', current, options, tooltip='The layer whose filter is plotted; it follows the layer list.'
-    )
-    direction = widgets.segmented('of which', state.response_direction, PLOTTED)
-    state = state if chosen == current else updated(state, response_layer=chosen)
-    return updated(state, response_direction=direction)
-
-
-def _response(state: FilterState, model: GeneratorInfo | None, curves: tuple[FilterCurve, ...]) -> None:
-    curve = next((curve for curve in curves if curve.direction == state.response_direction), None)
-    if curve is None:
-        if model is None or not filtered_layers(model):
-            widgets.text_muted('There are no filters to plot.')
-        elif curves:
-            widgets.text_muted(f'This layer has no {state.response_direction}sampling filter.')
-        return
-    height = imgui.get_content_region_avail().y / imgui.get_font_size()
-    series = [Series("network's", curve.network_db, curve.frequencies)]
-    if state.kind != 'network' and not np.array_equal(curve.network_db, curve.current_db):
-        series.append(Series(state.kind, curve.current_db, curve.frequencies))
-    plots.line_plot(
-        f'##response {curve.buffer}', series, x_label=f'cycles per image width; {len(curve.taps)} taps at {curve.rate:g}', y_label='dB',
-        x_limits=(0.0, curve.rate / 2), y_limits=(FLOOR_DB, max_db(curve) + 6), markers=curve_markers(curve), height=max(height, 8.0),
+def _presets(state: FilterState, model: GeneratorInfo | None) -> FilterState:
+    current = preset_of(filter_spec(state), model) or CUSTOM
+    options = {one.key: one.label for one in presets()}
+    if current == CUSTOM:
+        options[CUSTOM] = 'Changed by hand'
+    chosen = find_preset(current)
+    why_not = {one.key: one.why_not(model) for one in presets()} if model else {}
+    key = widgets.combo(
+        'Preset', current, options, default=OWN,
+        tooltip=chosen.tooltip if chosen else 'Filters of your own. The arrow returns to those of the network.',
+        explanations={one.key: one.tooltip for one in presets()},
+        impossible={key: reason for key, reason in why_not.items() if reason},
     )  # fmt: skip
+    if key != current and model is not None:
+        state = filter_edits.with_preset(state, key, model)
+        chosen = find_preset(key)
+    if chosen is not None and chosen.measured:
+        widgets.text_muted(chosen.measured)
+    return state
 
 
-def max_db(curve: FilterCurve) -> float:
-    """The greatest gain of both filters."""
-    top = max(float(curve.network_db.max(initial=0.0)), float(curve.current_db.max(initial=0.0)))
-    return top if math.isfinite(top) else 0.0
+def _kind(state: FilterState) -> FilterState:
+    """One kind for the whole network: what one tries first."""
+    state = updated(
+        state,
+        kind=widgets.combo(
+            'Filters', state.kind, KINDS, default='network',
+            tooltip='Of all layers. Designed for the same rate and cutoff, with as many taps.',
+        ),
+    )  # fmt: skip
+    spec = filter_spec(state)
+    with widgets.disabled_unless(spec.kind != 'network' or spec.taps is not None, 'Choose other filters first.'):
+        direction = widgets.segmented(
+            'Direction', state.direction, DIRECTIONS, default='both', tooltip='Upsampling, downsampling, or both.'
+        )
+    return updated(state, direction=direction)
 
 
-def curve_markers(curve: FilterCurve) -> tuple[Marker, ...]:
-    """Lines at the filter's cutoff, the end of its transition band, and half its rate."""
-    return (
-        Marker(curve.cutoff, 'f_c', theme.GOOD),
-        Marker(curve.cutoff + curve.half_width, 'f_c+f_h', theme.WARN),
-        Marker(curve.rate / 2, 's/2', theme.MUTED),
-    )
+def _numbers(state: FilterState, model: GeneratorInfo | None) -> FilterState:
+    """Length, oversampling, margin and clamp of the whole network."""
+    state = _length(state, model)
+    state = _oversampling(state, model)
+    return _margin_and_clamp(state, model)
+
+
+def _length(state: FilterState, model: GeneratorInfo | None) -> FilterState:
+    fixed = state.kind == 'network' and not any(is_designed(one.filter) for one in places(model))
+    own = own_setting(model, 'filter_size', max((one.own_length for one in places(model)), default=6))
+    with widgets.disabled_unless(
+        model is None or not fixed, 'The own filters of this network are fixed numbers. Choose other filters first.'
+    ):
+        length = widgets.int_slider(
+            'Taps n', state.taps or own, 1, MAX_LENGTH, default=own,
+            tooltip='Taps per sample of the lower rate. More: the filter falls off more steeply, and costs more.',
+        )  # fmt: skip
+    return updated(state, taps=None if length == own else length)
+
+
+def _oversampling(state: FilterState, model: GeneratorInfo | None) -> FilterState:
+    own = filter_edits.own_factor(model)
+    reason = why_no_oversampling(model) if model else None
+    with widgets.disabled_unless(reason is None, reason or ''):
+        factor = widgets.segmented(
+            'Oversampling m', state.oversampling or own, FACTORS, default=own,
+            tooltip='Rate of the non-linearity, in rates of the layer. 1: nothing is filtered around it.',
+        )  # fmt: skip
+    return updated(state, oversampling=None if factor == own else factor)
+
+
+def _margin_and_clamp(state: FilterState, model: GeneratorInfo | None) -> FilterState:
+    own = own_setting(model, 'margin_size', 10)
+    reason = why_no_margin(model) if model else None
+    with widgets.disabled_unless(reason is None, reason or ''):
+        shown = own if state.margin is None else state.margin
+        margin = widgets.int_slider(
+            'Margin', shown, 0, MAX_MARGIN, default=own, unit='samples',
+            tooltip='Around the canvas of every layer, so that its border cannot be felt inside. Other sizes, the same weights.',
+        )  # fmt: skip
+    state = updated(state, margin=None if margin == own else margin)
+    reason = why_no_clamp(model) if model else None
+    with widgets.disabled_unless(reason is None, reason or ''):
+        limit = dict(model.config).get('conv_clamp') if model else None
+        clamp = widgets.checkbox(
+            'Clamp', state.clamp, default=True,
+            tooltip=f'Cut activations at ±{limit or 256:g}, as the network was trained. Noise and number format have their own panels.',
+        )  # fmt: skip
+    return updated(state, clamp=clamp)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from render.filter_choices import why_no_clamp, why_no_margin, why_no_oversampling
 from render.result import GeneratorInfo
 from render.session import (
     FilterState,
@@ -15,6 +16,7 @@ from render.session import (
     TransformState,
     TruncationState,
 )
+from viz.filter_edits import spread
 
 
 def fit_side(side: Side, model: GeneratorInfo) -> Side:
@@ -55,14 +57,25 @@ def _mixing(state: MixingState, model: GeneratorInfo) -> MixingState:
 def _filters(state: FilterState, model: GeneratorInfo) -> FilterState:
     if model.why_not('filters') is not None:
         return FilterState()
-    layers = state.layers
-    if layers is not None:
-        layers = tuple(name for name in layers if model.layer(name) is not None) or None
+    if state.layers is not None:
+        known = tuple(name for name in state.layers if model.layer(name) is not None) or None
+        state = spread(replace(state, layers=known), model)
     plotted = state.response_layer if state.response_layer and model.layer(state.response_layer) else None
     with_filters = [layer.name for layer in model.layers if layer.filters]
     if plotted is None and with_filters:
         plotted = with_filters[len(with_filters) // 2]
-    return replace(state, layers=layers, response_layer=plotted)
+    can_oversample = why_no_oversampling(model) is None
+    return replace(
+        state,
+        response_layer=plotted,
+        edits=tuple(one for one in state.edits if model.layer(one.layer) is not None),
+        oversampling=state.oversampling if can_oversample else None,
+        layer_oversampling=tuple(
+            one for one in state.layer_oversampling if can_oversample and model.layer(one.layer) is not None
+        ),
+        margin=state.margin if why_no_margin(model) is None else None,
+        clamp=state.clamp or why_no_clamp(model) is not None,
+    )
 
 
 def _layer(state: LayerState, model: GeneratorInfo) -> LayerState:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from render.filter_choices import CLASSIC
 from render.request import RenderRequest
 from render.result import GeneratorInfo, RenderResult
 from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, Side
+from viz.filter_edits import filter_label
 
 
 def nearest_seed(latent: LatentState) -> int:
@@ -37,12 +39,18 @@ def motion_hint(model: GeneratorInfo | None, side: Side) -> tuple[str, str]:
         return '', ''
     if (reason := model.why_not('transform')) is not None:
         return 'texture tied to pixels', reason
-    if side.filters.kind != 'network':
+    label = filter_label(side.filters)
+    if label and side.filters.kind in CLASSIC:
         where = 'all layers' if side.filters.layers is None else f'{len(side.filters.layers)} layers'
         return (
-            f'{side.filters.kind} filters: aliasing',
+            f'{label}: aliasing',
             f'The {side.filters.kind} filters in {where} let through frequencies that the layer cannot hold, '
             'so details may stick to the screen.',
+        )
+    if label:
+        return (
+            label,
+            'The sampling is not the one that the network was trained with; the panel Filters says what differs.',
         )
     if is_radial(model):
         return (

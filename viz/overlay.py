@@ -13,6 +13,7 @@ from render.session import PictureName, Session
 from render.sheet import sheet_layout
 from viz.commands import Browse, CancelOpening, DismissError, OpenPath
 from viz.comparing import is_changed
+from viz.filter_edits import filter_label
 from viz.geometry import Placement, Rectangle
 from viz.hand import Hand
 from viz.view import Desk, SideView
@@ -70,8 +71,7 @@ def side_labels(session: Session, name: PictureName, known: SideView) -> tuple[s
     """What sets a picture apart from the other, from long to short."""
     if name == 'o':
         return ('Original',)
-    filters = session.side(name).filters
-    kind = '' if filters.kind == 'network' else f'{filters.kind} filters'
+    kind = filter_label(session.side(name).filters)
     if session.compare.original:
         return (kind[:1].upper() + kind[1:] or 'Changed' if is_changed(known.asked) else 'Unchanged',)
     title = known.model.title if known.model else ''

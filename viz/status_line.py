@@ -7,6 +7,7 @@ from imgui_bundle import ImVec2, imgui
 from gui_utils import theme, widgets
 from render.session import Session
 from viz import hints
+from viz.filter_edits import filter_label
 from viz.view import Desk
 
 GAP_EM = 1.4
@@ -54,7 +55,7 @@ def _draw_right(session: Session, desk: Desk) -> None:
         width -= imgui.calc_text_size(parts[0][0]).x + GAP_EM * em
         parts = parts[1:]
     imgui.set_cursor_pos_x(max(right - width + GAP_EM * em, imgui.get_cursor_pos_x()))
-    colour = theme.WARN if session.current.filters.kind != 'network' else theme.MUTED
+    colour = theme.WARN if filter_label(session.current.filters) else theme.MUTED
     for index, (text, reason) in enumerate(parts):
         imgui.push_style_color(imgui.Col_.text, theme.rgba(colour if index == 0 else theme.MUTED))
         imgui.text_unformatted(text)

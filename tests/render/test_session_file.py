@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from networks.bad_file import BadFile
-from render.request import ModelKey
+from render.request import FilterEdit, FilterSpec, LayerOversampling, ModelKey
 from render.session import (
     CanvasState,
     FilterState,
@@ -22,6 +22,7 @@ from render.session import (
     TransformState,
     TruncationState,
     WindowState,
+    filter_spec,
 )
 from render.session_file import (
     MAX_BYTES,
@@ -42,8 +43,21 @@ FULL = Session(
         mixing=MixingState(True, 77, (0, 3, 5)),
         noise=NoiseState('random', 3, True),
         transform=TransformState(0.1, -0.2, 33.0, 1.5, 'rotate', 0.1),
-        filters=FilterState('lanczos', 'up', ('synthesis.L1',), 'synthesis.L2'),
-        layer=LayerState('synthesis.L3', 'sheet', 4, -6.0, False, 'magma'),
+        filters=FilterState(
+            'lanczos',
+            'up',
+            ('synthesis.L1',),
+            'synthesis.L2',
+            'down',
+            taps=8,
+            oversampling=4,
+            edits=(FilterEdit('synthesis.L2', 'down', 'jinc', 5, 12.5, 3.25), FilterEdit('synthesis.L3', 'up')),
+            layer_oversampling=(LayerOversampling('synthesis.L4', 1),),
+            margin=0,
+            clamp=False,
+            one_place=True,
+        ),
+        layer=LayerState('synthesis.L3', 'sheet', 4, gain_db=-6.0, normalize=False, colormap='magma'),
         spectrum=SpectrumState(False, 4.5, 3, 100, 'profiles'),
     ),
     b=Side(model=ModelKey('demo:ground', 'a' * 64)),
@@ -240,3 +254,20 @@ def test_text_of_a_session_holds_no_secrets_of_python():
     """`asdict` of the session, plain JSON: other programs can read it."""
     data = json.loads(session_text(replace(FULL, b=None)))
     assert data['a']['latent']['x'] == 3.25 and data['b'] is None and data['format'] == 'aliasscope session'
+
+
+def test_filters_with_numbers_out_of_range_keep_the_rest():
+    edit = {'layer': 'synthesis.L2', 'direction': 'down', 'kind': 'sinc', 'taps': 4000, 'cutoff': 12.5}
+    data = {'a': {'filters': {'kind': 'jinc', 'margin': -1, 'oversampling': 2.5, 'edits': [edit]}}}
+    session, remarks = session_from_bytes(json.dumps(data).encode())
+    assert session.a.filters == FilterState('jinc', edits=(FilterEdit('synthesis.L2', 'down', 'sinc', cutoff=12.5),))
+    assert len(remarks) == 3 and any('taps = 4000 is outside 1 to 64' in remark for remark in remarks)
+
+
+def test_a_session_of_the_first_version_still_asks_for_its_filters():
+    """As it was written before there were single places: the keys and the meaning are the same."""
+    data = {
+        'a': {'filters': {'kind': 'bilinear', 'direction': 'up', 'layers': ['synthesis.L1'], 'response_layer': None}}
+    }
+    session, remarks = session_from_bytes(json.dumps(data).encode())
+    assert filter_spec(session.a.filters) == FilterSpec('bilinear', 'up', ('synthesis.L1',)) and not remarks

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from render.filter_choices import choice_for, places
+from render.request import FilterEdit, LayerOversampling
 from render.session import (
     FilterState,
     LatentState,
@@ -11,6 +13,7 @@ from render.session import (
     Side,
     TransformState,
     TruncationState,
+    filter_spec,
 )
 from tests.viz.fake_renderer import make_info, make_layers, without
 from viz.fitting import fit_side
@@ -21,7 +24,13 @@ FULL = Side(
     mixing=MixingState(True, 7, (1, 12)),
     noise=NoiseState('random', 5),
     transform=TransformState(x=0.2),
-    filters=FilterState('bilinear', 'up', ('synthesis.L3_52_32',), 'synthesis.L3_52_32'),
+    filters=FilterState(
+        'bilinear',
+        'up',
+        response_layer='synthesis.L3_52_32',
+        edits=(FilterEdit('synthesis.L3_52_32', 'down', 'sinc', cutoff=9.0), FilterEdit('synthesis.L9_148_8', 'up')),
+        layer_oversampling=(LayerOversampling('synthesis.L9_148_8', 4),),
+    ),
     layer=LayerState('synthesis.L5_52_32', 'channel', 20),
 )
 
@@ -42,7 +51,7 @@ def test_layers_that_are_gone_are_forgotten() -> None:
     smaller = make_info(layers=make_layers(3), num_ws=5)
     fitted = fit_side(FULL, smaller)
     assert fitted.layer.layer is None and fitted.layer.channel == 0
-    assert fitted.filters.layers is None and fitted.filters.kind == 'bilinear'
+    assert fitted.filters.kind == 'bilinear' and not fitted.filters.edits and not fitted.filters.layer_oversampling
     assert fitted.mixing.layers == (1,)
     assert fitted.truncation == TruncationState(0.7, None)
 
@@ -59,3 +68,21 @@ def test_a_conditional_generator_gets_a_class() -> None:
 
 def test_the_filter_plot_begins_in_the_middle_of_the_network() -> None:
     assert fit_side(Side(), make_info()).filters.response_layer == 'synthesis.L7_84_16'
+
+
+def test_layers_chosen_in_an_older_session_become_edits_that_give_the_same_filters() -> None:
+    old = FilterState('bilinear', 'up', ('synthesis.L3_52_32', 'synthesis.L99'))
+    model = make_info()
+    new = fit_side(Side(filters=old), model).filters
+    assert new.layers is None and new.kind == 'network' and len(new.edits) == 1
+    for place in places(model):
+        now, then = (choice_for(filter_spec(state), place.layer.name, place.filter) for state in (new, old))
+        assert (now and now.kind) == (then and then.kind)
+
+
+def test_sampling_that_another_family_does_not_have_is_forgotten() -> None:
+    filters = FilterState('bilinear', oversampling=4, margin=2, clamp=False)
+    other = make_info(family='stylegan2', config=())
+    assert fit_side(Side(filters=filters), other).filters == FilterState(
+        'bilinear', response_layer='synthesis.L7_84_16'
+    )

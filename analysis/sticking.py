@@ -5,7 +5,6 @@ with 1 / N of their energy, and that is taken off. So 0 means that all detail mo
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -197,9 +196,3 @@ class CommonPattern:
         common = (self.count * coherent - single).clamp(min=0) / max(self.count - 1, 1)
         variance = single.mean()
         return (common / variance).sqrt().float() if variance > 0 else torch.full_like(common, math.nan).float()
-
-
-def local_amplitude(detail: Sequence[Tensor] | Tensor) -> Tensor:
-    """[height, width] root mean square over channels of [channels, height, width]."""
-    stacked = detail if isinstance(detail, Tensor) else torch.stack(list(detail))
-    return stacked.double().square().mean(dim=0).sqrt()

@@ -22,6 +22,12 @@ def panel(title: str, *, flags: int = 0) -> Iterator[bool]:
         imgui.end()
 
 
+def is_panel_in_front(title: str) -> bool:
+    """Whether the panel was drawn in this frame or the last, and no other tab hides it."""
+    window = imgui.internal.find_window_by_name(title)
+    return window is not None and window.was_active and not window.hidden
+
+
 @contextlib.contextmanager
 def section(title: str, *, open: bool = True, note: str = '', tooltip: str = '') -> Iterator[bool]:
     """A part that folds; the value says whether it is open, and only then should it be filled.

@@ -190,7 +190,8 @@ class Neighbourhood:
     average: np.ndarray = field(compare=False)
     """[height, width, rgb] uint8."""
     residual: np.ndarray = field(compare=False)
-    """[height, width] float32: local amplitude of the average's high frequencies; 1 = as in single pictures."""
+    """[height, width] float32: local amplitude of the fine detail that all pictures share; 0 = no more than chance, 1 = as
+    strong as in single pictures."""
     counts: tuple[int, ...]
     """N of the decay curve: 1, 2, 4, …"""
     energies: tuple[float, ...]

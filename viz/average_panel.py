@@ -15,7 +15,7 @@ from render.session import StickingState
 from viz.commands import MeasureAverage, MeasureRegistered
 from viz.editing import available, updated
 from viz.findings import AVERAGE, REGISTERED, Bench
-from viz.laboratory_row import NO_MODEL, amplitudes, fading, headline, is_outdated, percent, picture, run_row
+from viz.laboratory_row import NO_MODEL, amplitudes, fading, headline, is_outdated, percent, picture, run_row, settings
 from viz.view import Desk
 
 ABOUT_AVERAGE = (
@@ -38,17 +38,27 @@ READINGS_KEPT = (
 )
 """Up to that share, in words."""
 FLOOR = 1e-6
+AVERAGES_SHARE = 0.42
+"""Of the height, for three pictures; the rest is for the plot below them."""
+LOWEST_EM = 5.0
+PLOT_EM = 7.5
+"""Heights at least."""
 
 
 def draw_average(state: StickingState, bench: Bench, desk: Desk) -> StickingState:
     """Controls, the picture beside the average and what is left in it, and how detail decays; returns the new state."""
-    samples = widgets.int_slider('Pictures', state.neighbours, 2, 256, default=32)
-    radius = widgets.slider(
-        'Distance', state.radius, 0.05, 1, format='%.2f', default=0.5,
-        tooltip='How far the latents are from the shown one: 1 = other latents altogether.',
-    )  # fmt: skip
-    state, wish = updated(state, neighbours=samples, radius=radius), MeasureAverage(samples, radius)
-    run_row((AVERAGE,), wish, 'Average', icons.ICON_FA_LAYER_GROUP, bench, desk, reason='' if desk.model else NO_MODEL)
+    with settings('average settings', 'How many latents, and how far away.') as is_open:
+        state = _average_settings(state) if is_open else state
+    wish = MeasureAverage(state.neighbours, state.radius)
+    run_row(
+        (AVERAGE,),
+        wish,
+        f'Average {wish.samples} neighbours',
+        icons.ICON_FA_LAYER_GROUP,
+        bench,
+        desk,
+        reason='' if desk.model else NO_MODEL,
+    )
     found = bench.value(AVERAGE, Neighbourhood)
     if found is None:
         widgets.text_muted(ABOUT_AVERAGE)
@@ -60,7 +70,11 @@ def draw_average(state: StickingState, bench: Bench, desk: Desk) -> StickingStat
         entries = (
             ('Centre', found.centre, 'The picture in the middle.'),
             (f'Mean of {found.samples}', found.average, 'Sharp places are tied to the screen.'),
-            ('Left in it', residual, 'Fine detail left in the average: bright = as strong as in a single picture.'),
+            (
+                'Left in it',
+                residual,
+                'Fine detail that all pictures share: black = none, bright = as strong as in a single picture.',
+            ),
         )
         _row_of_pictures('average', entries, desk)
         _decay(found)
@@ -70,15 +84,11 @@ def draw_average(state: StickingState, bench: Bench, desk: Desk) -> StickingStat
 def draw_registered(state: StickingState, bench: Bench, desk: Desk) -> StickingState:
     """Controls, the average of pictures that were moved and moved back, and what it lost; returns the new state."""
     can, reason = available('transform', desk.model)
-    with widgets.disabled_unless(can, reason):
-        samples = widgets.int_slider('Pictures', state.moves, 2, 128, default=16)
-        turned = widgets.checkbox('Turn as well', state.turned, default=False, tooltip='By any angle, not only moves.')
-    if can:
-        state = updated(state, moves=samples, turned=turned)
-    wish = MeasureRegistered(samples, turned)
-    run_row(
-        (REGISTERED,), wish, 'Move and average', icons.ICON_FA_ARROWS_UP_DOWN_LEFT_RIGHT, bench, desk, reason=reason
-    )
+    with settings('registered settings', 'How many moves, and of which kind.') as is_open:
+        state = _registered_settings(state) if is_open else state
+    wish = MeasureRegistered(state.moves, state.turned)
+    text = f'Average {wish.samples} moved pictures'
+    run_row((REGISTERED,), wish, text, icons.ICON_FA_ARROWS_UP_DOWN_LEFT_RIGHT, bench, desk, reason=reason)
     found = bench.value(REGISTERED, RegisteredAverage)
     if found is None or not can:
         widgets.text_muted(ABOUT_REGISTERED)
@@ -94,6 +104,21 @@ def draw_registered(state: StickingState, bench: Bench, desk: Desk) -> StickingS
     return state
 
 
+def _average_settings(state: StickingState) -> StickingState:
+    samples = widgets.int_slider('Pictures', state.neighbours, 2, 256, default=32)
+    radius = widgets.slider(
+        'Distance', state.radius, 0.05, 1, format='%.2f', default=0.5,
+        tooltip='How far the latents are from the shown one: 1 = other latents altogether.',
+    )  # fmt: skip
+    return updated(state, neighbours=samples, radius=radius)
+
+
+def _registered_settings(state: StickingState) -> StickingState:
+    samples = widgets.int_slider('Pictures', state.moves, 2, 128, default=16)
+    turned = widgets.checkbox('Turn as well', state.turned, default=False, tooltip='By any angle, not only moves.')
+    return updated(state, moves=samples, turned=turned)
+
+
 def reading(share: float, readings: tuple[tuple[float, str], ...]) -> str:
     """What the share means; nothing where there is none."""
     return next((words for limit, words in readings if share < limit), '')
@@ -103,7 +128,8 @@ def _row_of_pictures(key: str, entries: tuple[tuple[str, np.ndarray, str], ...],
     """Pictures side by side, each under its name."""
     em, room = imgui.get_font_size(), imgui.get_content_region_avail()
     width = (room.x - 0.5 * em * (len(entries) - 1)) / len(entries)
-    width = min(width, max(0.55 * room.y if len(entries) > 2 else room.y - 2 * em, 6 * em))
+    share = AVERAGES_SHARE if len(entries) > 2 else 1.0
+    width = min(width, max(share * (room.y - 2 * em), LOWEST_EM * em))
     for place, (name, pixels, tooltip) in enumerate(entries):
         if place:
             imgui.same_line(0.0, 0.5 * em)
@@ -127,5 +153,5 @@ def _decay(found: Neighbourhood) -> None:
     plots.line_plot(
         '##decay', (Series('fine detail', energies, counts), Series('if all moves: 1/N', ideal, counts)),
         x_label='pictures averaged, N', y_label='dB', x_limits=(1.0, float(counts[-1])), y_limits=(bottom, 3.0), log_x=True,
-        height=max(room - 0.5, 9.0),
+        height=max(room - 0.6, PLOT_EM),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from imgui_bundle import ImVec2, imgui
+from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import plots, theme, widgets
 from gui_utils.plots import ColourMap
@@ -17,6 +18,7 @@ from viz.view import Desk
 
 OUTDATED = 'Measured before the last change.'
 NO_MODEL = 'Open a generator first.'
+SETTINGS_EM = 24.0
 FADED = 0.45
 """Opacity of a result that is not about what is shown any more."""
 
@@ -53,6 +55,17 @@ def run_row(
 def is_outdated(key: str, wish: MeasuringCommand, bench: Bench, desk: Desk) -> bool:
     """Whether a result is known, and the button would now measure something else."""
     return key not in bench.running and bench.is_outdated(key, desk.side.asked, wish)
+
+
+@contextlib.contextmanager
+def settings(name: str, tooltip: str) -> Iterator[bool]:
+    """A button left of the next item, and what it opens; the value says whether that is open: only then fill it."""
+    if widgets.icon_button(icons.ICON_FA_SLIDERS, name, tooltip=tooltip):
+        imgui.open_popup(name)
+    imgui.set_next_window_size(ImVec2(SETTINGS_EM * imgui.get_font_size(), 0.0))
+    with widgets.popup(name) as is_open:
+        yield is_open
+    widgets.same_line(0.25)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,9 @@ from viz.comparing import aligned
 from viz.error_overlay import draw_error
 from viz.geometry import Picture, Placement, Rectangle
 from viz.hand import Hand, hold, is_on_ring
+from viz.sheet_tiles import draw_scores, open_tile
 from viz.view import Desk
+from viz.walk_line import draw_line, hold_line
 
 CHECKER_PIXELS = 10.0
 """Of a square of the checkerboard, at scale 1."""
@@ -42,7 +44,9 @@ def draw_side(
         overlay.draw_empty(session, pane, desk)
         return session
     placement = _place(pane, picture, session.canvas, lead)
+    session = hold_line(session, name, placement)
     session = hold(session, name, placement, hand, known.model)
+    session = open_tile(session, placement, result, hand)
     hovered = imgui.is_item_hovered()
     canvas.push_clip_rect(low, high, True)
     placement = _place(pane, picture, session.canvas, lead)  # the wheel may just have moved it
@@ -54,6 +58,8 @@ def draw_side(
     if len(pictures(session)) > 1:
         overlay.draw_side_label(session, name, pane, known)
     draw_error(result, placement, desk)
+    draw_line(session, name, placement)
+    draw_scores(session, name, placement, result, desk)
     if session.canvas.probe:
         overlay.draw_probe(result, placement, hovered=hovered)
     canvas.pop_clip_rect()

@@ -7,14 +7,14 @@ import math
 from imgui_bundle import icons_fontawesome_6 as icons
 from imgui_bundle import imgui
 
-from gui_utils import plots, widgets
+from gui_utils import theme, widgets
 from gui_utils.widgets import Column
 from render.measures import FixedPattern, FixedPatterns
 from render.session import LayerState, StickingState
 from viz.commands import MeasurePatterns
 from viz.editing import updated
 from viz.findings import PATTERNS, Bench
-from viz.laboratory_row import NO_MODEL, fading, is_outdated, percent, run_row
+from viz.laboratory_row import NO_MODEL, amplitudes, fading, headline, is_outdated, percent, picture, run_row, settings
 from viz.layer_panel import with_layer
 from viz.view import Desk
 
@@ -34,39 +34,53 @@ ABOUT = (
     'Averages every layer over latents and, where the input can be moved, over moves. What is not flat in the average tells '
     'the network where it is.'
 )
-IMAGE = 'image'
-LIST_EM = 9.0
-"""Height of the list at least."""
+READINGS = (
+    (0.01, 'Flat on average: nothing tells it where it is.'),
+    (0.10, 'A little of it is the same in every picture.'),
+    (1.01, 'Much of it is the same in every picture.'),
+)
+"""Up to that share, in words."""
+MAP_SHARE = 0.42
+MAP_EM = 7.0
+LIST_EM = 7.0
+"""Heights at least."""
 
 
 def draw_patterns(
     state: StickingState, layer: LayerState, bench: Bench, desk: Desk
 ) -> tuple[StickingState, LayerState]:
     """Controls, the map and the list; returns the new state, and which layer is shown in the picture."""
-    samples = widgets.int_slider('Samples', state.patterns, 2, 128, default=16)
-    state, wish = updated(state, patterns=samples), MeasurePatterns(samples)
+    with settings('pattern settings', 'How many samples.') as is_open:
+        if is_open:
+            samples = widgets.int_slider('Samples', state.patterns, 2, 128, default=16)
+            state = updated(state, patterns=samples)
+    wish = MeasurePatterns(state.patterns)
     reason = '' if desk.model else NO_MODEL
     run_row((PATTERNS,), wish, 'Measure every layer', icons.ICON_FA_THUMBTACK, bench, desk, reason=reason)
     found, model = bench.value(PATTERNS, FixedPatterns), desk.model
     if found is None or model is None or not found.rows:
         widgets.text_muted(ABOUT)
         return state, layer
+    rows = in_order(found)
     with fading(is_outdated(PATTERNS, wish, bench, desk)):
-        chosen = shown_row(found, state.pattern)
-        _map(found.rows[chosen], desk)
-        clicked = _list(found, chosen)
-    if found.note:
-        widgets.text_muted(found.note)
+        chosen = shown_row(rows, state.pattern)
+        _chosen(rows[chosen], desk)
+        clicked = _list(rows, chosen, note=found.note)
     if clicked == chosen:
         return state, layer
-    row = found.rows[clicked]
+    row = rows[clicked]
     name = row.layer if model.layer(row.layer) is not None else None
     return updated(state, pattern=row.layer), with_layer(layer, model, name)
 
 
-def shown_row(found: FixedPatterns, name: str | None) -> int:
-    """The row of that layer; the picture's, which is the last, if there is none."""
-    return next((index for index, row in enumerate(found.rows) if row.layer == name), len(found.rows) - 1)
+def in_order(found: FixedPatterns) -> tuple[FixedPattern, ...]:
+    """The picture, which is last, before the layers, as in the list of layers."""
+    return found.rows[-1:] + found.rows[:-1]
+
+
+def shown_row(rows: tuple[FixedPattern, ...], name: str | None) -> int:
+    """The row of that layer; the first, the picture's, if there is none."""
+    return next((index for index, row in enumerate(rows) if row.layer == name), 0)
 
 
 def row_cells(row: FixedPattern) -> tuple[str, ...]:
@@ -83,23 +97,39 @@ def row_sentence(row: FixedPattern) -> str:
     return f'{row.label}: {percent(row.share)} of what varies is the same in every picture. Click to show the layer.'
 
 
-def _map(row: FixedPattern, desk: Desk) -> None:
+def _chosen(row: FixedPattern, desk: Desk) -> None:
+    """The map of a layer, and its numbers beside it."""
     if row.map.size <= 1 or math.isnan(row.share):
         widgets.text_muted(row_sentence(row))
         return
-    em = imgui.get_font_size()
-    height = max(0.5 * imgui.get_content_region_avail().y / em, 9.0)
-    sides = row.map.shape
-    plots.heatmap(
-        '##fixed pattern', row.map, desk.textures, extent=(0, sides[1], sides[0], 0), limits=(0.0, 1.0),
-        colour_map='inferno', bar_label='tied', height=height,
+    em, room = imgui.get_font_size(), imgui.get_content_region_avail()
+    side = min(max(MAP_SHARE * room.y, MAP_EM * em), 0.5 * room.x)
+    pixels = desk.computed('fixed pattern', row.map, amplitudes)
+    picture(
+        'fixed pattern', pixels, desk, width=side, height=side * row.map.shape[0] / row.map.shape[1],
+        tooltip='Black: nothing is tied to the place. Bright: as strong as all that varies in the layer.',
     )  # fmt: skip
+    imgui.same_line(0.0, 0.8 * em)
+    imgui.begin_group()
+    with theme.font(theme.BOLD):
+        imgui.text_unformatted(row.label)
+    headline(percent(row.share), 'tied to the place', reading(row.share))
+    if not math.isnan(row.edge_share):
+        widgets.text_muted(f'At the edge: {percent(row.edge_share)}')
+    imgui.end_group()
 
 
-def _list(found: FixedPatterns, chosen: int) -> int:
-    room = imgui.get_content_region_avail().y / imgui.get_font_size() - (3.0 if found.note else 0.0)
+def reading(share: float) -> str:
+    """What the share means."""
+    return next((words for limit, words in READINGS if share < limit), '')
+
+
+def _list(rows: tuple[FixedPattern, ...], chosen: int, *, note: str) -> int:
+    if note:
+        widgets.text_muted(note)
+    fits = imgui.get_content_region_avail().y > LIST_EM * imgui.get_font_size()
     clicked = widgets.list_table(
-        'patterns', COLUMNS, len(found.rows), lambda index: row_cells(found.rows[index]), chosen,
-        height=max(room, LIST_EM), tooltips=lambda index: row_sentence(found.rows[index]),
+        'patterns', COLUMNS, len(rows), lambda index: row_cells(rows[index]), chosen,
+        height=0.0 if fits else LIST_EM, tooltips=lambda index: row_sentence(rows[index]),
     )  # fmt: skip
     return chosen if clicked is None else clicked

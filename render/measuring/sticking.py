@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
-from analysis.sticking import HIGH, Decay, high_pass, line_samples, local_amplitude, strip_score
+from analysis.sticking import HIGH, Decay, high_pass, line_samples, strip_score
 from networks.adapters.base import Inspectable
 from render.layer_calls import request_seeds
 from render.measures import Neighbourhood, Strip
@@ -20,6 +21,7 @@ from render.worker import Job, Progress
 
 Point = tuple[float, float]
 MAX_POINTS = 16384
+SMOOTHING = 5
 CONSTANT = (
     'The picture is the same everywhere, so there is no detail to measure; '
     'a transform may have pushed everything out of the band: use a scale nearer to 1.'
@@ -132,8 +134,7 @@ def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float, ce
     share = decay.share()
     total = decay.total
     assert total is not None
-    level = float(single.mean().sqrt())
-    residual = local_amplitude(total / decay.count) / level if level > 0 else torch.zeros_like(single)
+    residual = _common_amplitude((total / decay.count).square().mean(dim=0), single, decay.count)
     note = CONSTANT if not counts else ''
     return Neighbourhood(
         _rgb(mean.float()),
@@ -146,6 +147,15 @@ def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float, ce
         note=note,
         centre=centre,
     )
+
+
+def _common_amplitude(coherent: Tensor, single: Tensor, count: int) -> Tensor:
+    """[height, width] amplitude of what all pictures share relative to single ones, without what chance leaves; averaged
+    over `SMOOTHING` pixels. `coherent`: energy of the average, `single`: average of the energies."""
+    both = avg_pool2d(torch.stack([coherent, single])[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)
+    coherent, single = both[0, 0], both[1, 0]
+    common = (count * coherent - single).clamp(min=0) / max(count - 1, 1)
+    return torch.where(single > 0, common / single.clamp(min=torch.finfo(single.dtype).tiny), 0.0).sqrt().clamp(max=1)
 
 
 def _rgb(image: Tensor) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from render.compare import original, pictures
 from render.request import RenderRequest
-from render.result import GeneratorInfo
+from render.result import GeneratorInfo, LayerInfo
 from render.session import CompareMode, LayerState, PictureName, Session, Side
 from viz.editing import linked, with_named_side
 from viz.geometry import Picture, Placement, Rectangle
@@ -98,12 +98,18 @@ def _matched(side: Side, model: GeneratorInfo, source: GeneratorInfo | None) -> 
 
 def _layer_like(state: LayerState, model: GeneratorInfo, source: GeneratorInfo | None) -> LayerState:
     """The layer as deep in `model` as the one of `state` is in `source`."""
-    names = [layer.name for layer in source.layers] if source else []
-    if state.layer not in names or not model.layers:
+    layer = as_deep(state.layer, source, model)
+    if layer is None:
         return replace(state, layer=None, channel=0)
-    place = round(names.index(state.layer) * (len(model.layers) - 1) / max(len(names) - 1, 1))
-    layer = model.layers[place]
     return replace(state, layer=layer.name, channel=min(state.channel, layer.channels - 1))
+
+
+def as_deep(name: str | None, source: GeneratorInfo | None, model: GeneratorInfo) -> LayerInfo | None:
+    """The layer as deep in `model` as the one called `name` is in `source`; None for the image."""
+    names = [layer.name for layer in source.layers] if source else []
+    if name not in names or not model.layers:
+        return None
+    return model.layers[round(names.index(name) * (len(model.layers) - 1) / max(len(names) - 1, 1))]
 
 
 class Blinker:

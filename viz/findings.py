@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -11,7 +11,7 @@ from render.diagnosis import Diagnosis
 from render.jobs_equivariance import METRICS
 from render.measures import EquivarianceScore, FixedPatterns, Ladder, Neighbourhood, RegisteredAverage, Strip
 from render.request import ModelKey, RenderRequest, SynthesisSpec, ViewSpec
-from render.session import SideName
+from render.session import PictureName
 from viz.commands import MeasuringCommand
 
 LADDER, DIAGNOSIS = 'ladder', 'diagnosis'
@@ -85,20 +85,31 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """Both sides."""
+    """Both sides, and the original."""
 
     a: Bench = Bench()
     b: Bench = Bench()
+    o: Bench = Bench()
 
-    def bench(self, name: SideName) -> Bench:
-        """What is known about that side."""
-        return self.b if name == 'b' else self.a
+    def bench(self, name: PictureName) -> Bench:
+        """What is known about that side, or the original."""
+        return self.a if name == 'a' else self.b if name == 'b' else self.o
 
-    def with_bench(self, name: SideName, bench: Bench) -> Laboratory:
-        """With that knowledge about one side."""
-        if bench is self.bench(name):
-            return self
-        return replace(self, b=bench) if name == 'b' else replace(self, a=bench)
+    def with_bench(self, name: PictureName, bench: Bench) -> Laboratory:
+        """With that knowledge about one side, or the original."""
+        return self if bench is self.bench(name) else replace(self, **{name: bench})
+
+
+def merged(benches: Sequence[Bench]) -> Bench:
+    """The first, busy as long as any of them is, with the complaints of all."""
+    running: dict[str, Running] = {}
+    errors: dict[str, str] = {}
+    for bench in benches:
+        for key, one in bench.running.items():
+            known = running.get(key)
+            running[key] = one if known is None or one.fraction < known.fraction else known
+        errors = {**bench.errors, **errors}
+    return replace(benches[0], running=MappingProxyType(running), errors=MappingProxyType(errors))
 
 
 def subject_of(key: str, request: RenderRequest) -> RenderRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from render.compare import PICTURES, choices, picture_request, pictures
 from render.diagnosis import Diagnosis, to_json
 from render.jobs_diagnose import diagnose
 from render.jobs_equivariance import METRICS, equivariance, layer_ladder
@@ -19,7 +21,7 @@ from render.png_session import save_png, shared_text, write_file
 from render.report_html import html_report
 from render.request import RenderRequest
 from render.result import GeneratorInfo
-from render.session import Session, SideName, to_request
+from render.session import PictureName, Session, SideName
 from render.session_file import BadFile
 from render.worker import JobReport, RenderWorker, StartJob
 from viz.captures import Said
@@ -52,8 +54,6 @@ from viz.findings import (
     subject_of,
 )
 
-SIDES: tuple[SideName, ...] = ('a', 'b')
-
 
 class Measuring:
     """The laboratory's jobs, each with a name of its own, on the worker's thread."""
@@ -64,30 +64,35 @@ class Measuring:
         """What is known, for the panels."""
 
     def obey(self, command: MeasuringCommand, session: Session, model: GeneratorInfo | None) -> Said | None:
-        """Do what a panel asked for about the active side; a sentence if there is something to say."""
+        """Do what a panel asked for about the active side, and what is to be compared about all pictures that are shown.
+
+        A sentence if there is something to say.
+        """
         name = session.active if session.b is not None else 'a'
         match command:
             case CancelMeasuring(what):
-                for key in what:
-                    self._worker.cancel(job_name(key, name))
+                for key, one in itertools.product(what, PICTURES):
+                    self._worker.cancel(job_name(key, one))
             case SaveReport():
                 return self._save(name, session, model)
             case SaveStrip():
                 return self._save_strip(name, session, model)
             case _:
-                request = to_request(session, name)
-                if request is not None:
-                    self._start(name, request, command)
+                compared = isinstance(command, MeasureEquivariance | MeasureLadder)
+                for one in pictures(session) if compared else (name,):
+                    request = picture_request(session, one)
+                    if request is not None:
+                        self._start(one, request, command)
         return None
 
     def poll(self, session: Session) -> None:
         """Take what the jobs found since the last call; drop what was measured on a model that is gone."""
-        for name in SIDES:
+        for name in PICTURES:
             bench = before = self.laboratory.bench(name)
             if bench.model is None:
                 continue
-            side = session.b if name == 'b' else session.a
-            if side is None or side.model != bench.model:
+            side = choices(session, name)
+            if side.model != bench.model or (name == 'b' and session.b is None):
                 bench = self._dropped(name, bench)
             for key in bench.running:
                 report = self._worker.poll_job(job_name(key, name))
@@ -95,7 +100,7 @@ class Measuring:
             if bench is not before:
                 self.laboratory = self.laboratory.with_bench(name, bench)
 
-    def _start(self, name: SideName, request: RenderRequest, command: MeasuringCommand) -> None:
+    def _start(self, name: PictureName, request: RenderRequest, command: MeasuringCommand) -> None:
         jobs = _jobs(command, request)
         bench = self.laboratory.bench(name)
         if bench.model != request.model:
@@ -112,7 +117,7 @@ class Measuring:
         )  # fmt: skip
         self.laboratory = self.laboratory.with_bench(name, bench)
 
-    def _dropped(self, name: SideName, bench: Bench) -> Bench:
+    def _dropped(self, name: PictureName, bench: Bench) -> Bench:
         for key in bench.running:
             self._worker.cancel(job_name(key, name))
         return Bench()
@@ -148,8 +153,8 @@ def save_report(path: Path, diagnosis: Diagnosis) -> None:
     write_file(path.with_suffix('.json'), text.encode('utf-8'))
 
 
-def job_name(key: str, name: SideName) -> str:
-    """The worker's name for one measurement of one side."""
+def job_name(key: str, name: PictureName) -> str:
+    """The worker's name for one measurement of one picture."""
     return f'measure {key} {name}'
 
 

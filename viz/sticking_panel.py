@@ -11,14 +11,17 @@ from imgui_bundle import icons_fontawesome_6 as icons
 from gui_utils import theme, widgets
 from render.diagnosis import decibel
 from render.jobs_equivariance import GOOD_DB, METRICS, verdict
-from render.measures import EquivarianceScore, Metric
+from render.measures import EquivarianceScore, Ladder, Metric
+from render.result import GeneratorInfo
 from render.session import LayerState, Side, StickingState
 from viz.average_panel import draw_average, draw_registered
-from viz.commands import MeasureEquivariance, MeasureLadder
+from viz.commands import MeasureEquivariance, MeasureLadder, MeasuringCommand
+from viz.comparing import as_deep
 from viz.diagnosis_panel import draw_diagnosis
 from viz.editing import available, updated
-from viz.findings import LADDER, Bench
-from viz.laboratory_row import NO_MODEL, run_row
+from viz.findings import LADDER, Bench, merged
+from viz.laboratory_row import NO_MODEL, OUTDATED, run_row
+from viz.ladder_bars import draw_bars
 from viz.ladder_plot import draw_ladder
 from viz.layer_panel import with_layer
 from viz.patterns_panel import draw_patterns
@@ -94,11 +97,56 @@ def _picture(state: StickingState, bench: Bench, desk: Desk) -> StickingState:
         )
     text = f'Measure {samples} latents' if samples > 1 else 'Measure 1 latent'
     wish = MeasureEquivariance(samples)
-    run_row(METRICS, wish, text, icons.ICON_FA_GAUGE, bench, desk, reason='' if can else reason)
-    if can:
-        for metric in METRICS:
+    run_row(METRICS, wish, text, icons.ICON_FA_GAUGE, _of_all(bench, desk), desk, reason='' if can else reason)
+    _outdated_others(METRICS, wish, desk)
+    for metric in METRICS if can else ():
+        if len(desk.shown) > 1:
+            _meters(
+                metric, {title: desk.view.laboratory.bench(name).score(metric) for name, title in desk.titles().items()}
+            )
+        else:
             _meter(metric, bench.score(metric))
     return updated(state, samples=samples)
+
+
+def _of_all(bench: Bench, desk: Desk) -> Bench:
+    """The bench of the side that is edited, busy as long as any picture is being measured."""
+    others = [desk.view.laboratory.bench(name) for name in desk.shown if name != desk.active]
+    return merged((bench, *others))
+
+
+def _outdated_others(keys: tuple[str, ...], wish: MeasuringCommand, desk: Desk) -> None:
+    """Say which other picture was measured before it changed."""
+    for name, title in desk.titles().items():
+        bench = desk.view.laboratory.bench(name)
+        asked = desk.view.side(name).asked
+        if name != desk.active and any(
+            key not in bench.running and bench.is_outdated(key, asked, wish) for key in keys
+        ):
+            imgui.text_colored(theme.WARN, f'{title}: {OUTDATED[0].lower()}{OUTDATED[1:]}')
+
+
+def _meters(metric: Metric, scores: dict[str, EquivarianceScore | None]) -> None:
+    """One metric of two pictures: name, and for each a bar with the paper's mark, and its number."""
+    em, good = imgui.get_font_size(), GOOD_DB[metric]
+    imgui.dummy(ImVec2(0.0, 0.2 * em))
+    with theme.font(theme.BOLD):
+        imgui.text_unformatted(NAMES[metric])
+    widgets.explain(MEANINGS[metric])
+    widgets.same_line(0.6)
+    imgui.text_colored(theme.MUTED, f'good from {good:.0f} dB on')
+    for title, score in scores.items():
+        imgui.align_text_to_frame_padding()
+        imgui.text_unformatted(title)
+        imgui.same_line(5.6 * em)
+        width = max(imgui.get_content_region_avail().x - 5.2 * em, 4 * em)
+        _bar(imgui.get_cursor_screen_pos(), width, 0.8 * imgui.get_frame_height(), score, good)
+        imgui.dummy(ImVec2(width, imgui.get_frame_height()))
+        if score is not None:
+            widgets.explain(score_words(score))
+        widgets.same_line(0.6)
+        is_good = score is not None and score.decibels >= good
+        imgui.text_colored(theme.GOOD if is_good else theme.TEXT, '–' if score is None else decibel(score.decibels))
 
 
 def _meter(metric: Metric, score: EquivarianceScore | None) -> None:
@@ -162,7 +210,9 @@ def _share(decibels: float) -> float:
 def _layers(state: StickingState, layer: LayerState, bench: Bench, desk: Desk) -> tuple[StickingState, LayerState]:
     model, can = desk.model, available('transform', desk.model)
     reason = '' if model else NO_MODEL
-    run_row((LADDER,), MeasureLadder(), 'Measure every layer', icons.ICON_FA_STAIRS, bench, desk, reason=reason)
+    wish, everyone = MeasureLadder(), _of_all(bench, desk)
+    run_row((LADDER,), wish, 'Measure every layer', icons.ICON_FA_STAIRS, everyone, desk, reason=reason)
+    _outdated_others((LADDER,), wish, desk)
     with widgets.disabled_unless(*can):
         part = widgets.segmented(
             'Error', state.part if can[0] else 'created', PARTS, default='decibels' if can[0] else None,
@@ -170,13 +220,50 @@ def _layers(state: StickingState, layer: LayerState, bench: Bench, desk: Desk) -
         )  # fmt: skip
     if can[0]:
         state = updated(state, part=part)
-    if bench.ladder is None or model is None:
+    ladders = {title: desk.view.laboratory.bench(name).ladder for name, title in desk.titles().items()}
+    known = {title: ladder for title, ladder in ladders.items() if ladder is not None}
+    if not known or model is None:
         widgets.text_muted(
             'Moves the input by less and less, and compares every layer with its own picture moved as far. Where the '
             'numbers drop from one layer to the next, texture begins to stick.'
         )
         return state, layer
-    chosen = draw_ladder(bench.ladder, part, layer.layer, model, desk)
-    if bench.ladder.note:
-        widgets.text_muted(bench.ladder.note)
+    if len(known) > 1:
+        state, chosen = _both_ladders(state, known, part, layer.layer, desk, model)
+    elif bench.ladder is not None:
+        chosen = draw_ladder(bench.ladder, part, layer.layer, model, desk)
+    else:
+        return state, layer
+    for note in dict.fromkeys(ladder.note for ladder in known.values() if ladder.note):
+        widgets.text_muted(note)
     return state, with_layer(layer, model, chosen) if chosen != layer.layer else layer
+
+
+def _both_ladders(
+    state: StickingState, known: dict[str, Ladder], part: str, shown: str | None, desk: Desk, model: GeneratorInfo
+) -> tuple[StickingState, str | None]:
+    """Bars of both, or the table of one; returns the new state, and the layer that is shown in the picture."""
+    first, second = known
+    of = widgets.segmented('Show', state.ladder_of, {'both': 'Both', 'first': first, 'second': second}, default='both')
+    state = updated(state, ladder_of=of)
+    if of == 'both':
+        shifts = known[first].shifts
+        texts = {index: f'{shift * model.resolution:.3g}' for index, shift in enumerate(shifts)}
+        place = min(state.ladder_shift, len(shifts) - 1)
+        place = widgets.segmented('Shift, px', place, texts, tooltip='By how much the input is moved, in pixels.')
+        state = updated(state, ladder_shift=place)
+        return state, draw_bars(known, part, shifts[place], shown, model)
+    name = desk.shown[0 if of == 'first' else 1]
+    own = desk.view.side(name).model or model
+    ladder = known[first if of == 'first' else second]
+    lit = shown if own.layer(shown or '') is not None else _name_as_deep(shown, model, own)
+    chosen = draw_ladder(ladder, part, lit, own, desk)
+    if chosen == lit:
+        return state, shown
+    return state, chosen if model.layer(chosen or '') is not None else _name_as_deep(chosen, own, model)
+
+
+def _name_as_deep(name: str | None, source: GeneratorInfo, target: GeneratorInfo) -> str | None:
+    """The layer of `target` as deep as the one called `name` in `source`; None for the image."""
+    layer = as_deep(name, source, target)
+    return None if layer is None else layer.name

@@ -289,6 +289,8 @@ def _draw_markers(markers: Sequence[Marker]) -> None:
         row = row + 1 if left < taken else 0
         if left + width > next_x and x - width >= taken:
             left, row = x - width, 0
+        elif left + width > corner.x + size.x:  # no room at the right end: below the name before it
+            left, row = x - width, row + (1 if x - width < taken and row == 0 else 0)
         low = ImVec2(left, corner.y + (0.15 + 1.15 * row) * em)
         canvas.add_rect_filled(
             low, ImVec2(left + width, low.y + 1.1 * em), theme.faded(theme.rgba(theme.BACKGROUND, 0.7))

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 from render.measures import Channel, Triage
-from render.session import ChannelOrder, Session, Side, SideName
-from viz.surveys import Surveys
+from render.request import RenderRequest
+from render.session import ChannelOrder, LayerState, Session, SideName, to_request
+from viz.surveys import Charts, Surveys, subject_of
 
 ORDERS: dict[ChannelOrder, str] = {
     'number': 'Number',
@@ -21,34 +22,35 @@ SIDES: tuple[SideName, ...] = ('a', 'b')
 def ordered(session: Session, surveys: Surveys) -> Session:
     """The session with each side's sheet in the order that is known for it; the same object if nothing changes.
 
-    Only a finished measurement of just this layer counts: until then, channels are shown as numbered.
+    Only a finished measurement of just what is shown counts: until then, channels are shown as numbered.
     """
     for name in SIDES:
         side = session.b if name == 'b' else session.a
         if side is None:
             continue
-        order = order_of(side, triage_of(side, surveys, name))
+        order = _order_of(side.layer, session, surveys, name)
         if order != side.layer.order:
             changed = replace(side, layer=replace(side.layer, order=order))
             session = replace(session, b=changed) if name == 'b' else replace(session, a=changed)
     return session
 
 
-def triage_of(side: Side, surveys: Surveys, name: SideName) -> Triage | None:
-    """What is known of the channels of the layer that the side shows."""
-    charts = surveys.side(name)
-    chart = charts.of('triage')
-    value = chart.value
-    is_known = charts.model == side.model and chart.is_current and chart.is_whole and isinstance(value, Triage)
-    return value if is_known and value.layer == side.layer.layer else None
-
-
-def order_of(side: Side, found: Triage | None) -> tuple[int, ...]:
-    """The order that the side's sheet asks for, empty as long as it is not known."""
-    state = side.layer
-    if found is None or state.sort == 'number' or state.mode != 'sheet':
+def _order_of(state: LayerState, session: Session, surveys: Surveys, name: SideName) -> tuple[int, ...]:
+    if state.sort == 'number' or state.mode != 'sheet' or state.layer is None:
+        return ()
+    request = to_request(session, name)
+    found = None if request is None else triage_of(request, surveys.side(name))
+    if found is None or not has_scores(found, state.sort):
         return ()
     return {'alias': found.by_alias, 'stuck': found.by_stuck, 'phase': found.by_phase}[state.sort]
+
+
+def triage_of(request: RenderRequest, charts: Charts) -> Triage | None:
+    """What is known of the channels of the layer that is asked for, run as it is asked for."""
+    chart = charts.of('triage')
+    if chart.subject is None or not chart.is_whole or subject_of(chart.subject.survey, request) != chart.subject:
+        return None
+    return chart.value if isinstance(chart.value, Triage) else None
 
 
 def score_of(channel: Channel, sort: ChannelOrder) -> float:
@@ -63,7 +65,7 @@ def score_text(channel: Channel, sort: ChannelOrder) -> str:
         return '–'
     if sort == 'alias':
         return '∞ dB' if score >= 250 else f'{score:.0f} dB'
-    return f'{100 * score:.0f} %'
+    return f'{100 * score:.1f} %'
 
 
 def has_scores(found: Triage, sort: ChannelOrder) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from imgui_bundle import imgui
 
 from gui_utils import theme, widgets
@@ -30,14 +33,25 @@ VIEW_ROWS_EM = 9.7
 """Height of the controls below the list."""
 
 
-def layer_panel(state: LayerState, model: GeneratorInfo | None, statistics: Statistics | None = None) -> LayerState:
-    """The list of layers, and how the chosen one is shown; returns the new state."""
+@dataclass(frozen=True, slots=True)
+class Below:
+    """More rows of controls below those of the layer."""
+
+    height_em: Callable[[LayerState], float]
+    draw: Callable[[LayerState], LayerState]
+
+
+def layer_panel(
+    state: LayerState, model: GeneratorInfo | None, statistics: Statistics | None = None, below: Below | None = None
+) -> LayerState:
+    """The list of layers, and how the chosen one is shown; returns the new state. `below`: more rows of controls."""
     if model is None:
         widgets.text_muted('Open a generator to see its layers.')
         return state
-    state = _choose_layer(state, model)
+    state = _choose_layer(state, model, VIEW_ROWS_EM + (below.height_em(state) if below else 0.0))
     layer = model.layer(state.layer) if state.layer else None
-    return _view_rows(state, layer, model, statistics)
+    state = _view_rows(state, layer, model, statistics)
+    return below.draw(state) if below else state
 
 
 def stepped_layer(state: LayerState, model: GeneratorInfo | None, step: int) -> LayerState:
@@ -52,10 +66,13 @@ def stepped_layer(state: LayerState, model: GeneratorInfo | None, step: int) -> 
 def with_layer(state: LayerState, model: GeneratorInfo, name: str | None) -> LayerState:
     """The state with another layer; the channel stays if that layer has it."""
     layer = model.layer(name) if name else None
-    return updated(state, layer=name, channel=state.channel if layer and state.channel < layer.channels else 0)
+    keeps = layer is not None and state.channel < layer.channels
+    return updated(
+        state, layer=name, channel=state.channel if keeps else 0, order=() if name != state.layer else state.order
+    )
 
 
-def _choose_layer(state: LayerState, model: GeneratorInfo) -> LayerState:
+def _choose_layer(state: LayerState, model: GeneratorInfo, rows_em: float) -> LayerState:
     layers = model.layers
     names = [None, *(layer.name for layer in layers)]
     selected = names.index(state.layer) if state.layer in names else 0
@@ -75,7 +92,7 @@ def _choose_layer(state: LayerState, model: GeneratorInfo) -> LayerState:
         len(names),
         cells,
         selected,
-        height=-VIEW_ROWS_EM,
+        height=-rows_em,
         tooltips=explanation,
         reveal=reveal,
     )
@@ -140,6 +157,8 @@ def _view_rows(
     _statistics_line(statistics)
     if layer is None:  # greyed out, but one value may have been cut to what the image has
         return updated(state, gain_db=gain)
+    if mode != state.mode and state.sort != 'number':
+        channel = 0 if mode == 'sheet' else state.order[channel] if channel < len(state.order) else channel
     return updated(state, mode=mode, channel=channel, normalize=normalize, colormap=colormap, gain_db=gain)
 
 

@@ -11,10 +11,11 @@ from gui_utils import widgets
 from render.session import Session, Side, is_animating
 from viz import layout
 from viz.capture_panel import capture_panel
+from viz.channel_sort import rows_em, sort_rows
 from viz.editing import updated, with_side
 from viz.filter_panel import filter_panel
 from viz.latent_panel import latent_panel
-from viz.layer_panel import layer_panel
+from viz.layer_panel import Below, layer_panel
 from viz.meter_panel import meter_section
 from viz.mixing_panel import mixing_panel
 from viz.model_panel import model_panel
@@ -70,7 +71,8 @@ def _noise(session: Session, desk: Desk) -> Session:
 
 def _layers(session: Session, desk: Desk) -> Session:
     side, result = session.current, desk.side.result
-    state = layer_panel(side.layer, desk.model, result.statistics if result else None)
+    below = Below(rows_em, lambda state: sort_rows(state, desk))
+    state = layer_panel(side.layer, desk.model, result.statistics if result else None, below)
     return with_side(session, with_shown_layer(side, state, desk))
 
 

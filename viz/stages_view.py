@@ -30,7 +30,7 @@ STAGES = {
 AXIS_LABEL = 'cycles per image width'
 RANGE_DB = 140.0
 STEP_DB = 20.0
-PLOT_EM = (9.5, 16.0)
+PLOT_EM = (11.5, 18.0)
 """Least and largest height of the plot."""
 FULL_DB = 100.0
 """The right end of the bars."""
@@ -130,7 +130,7 @@ def _numbers(found: LayerStages, alpha: float) -> None:
     for name, text, tip in number_rows(found):
         imgui.text_colored(theme.MUTED, name)
         widgets.explain(tip)
-        imgui.same_line(11.5 * imgui.get_font_size())
+        imgui.same_line(7.0 * imgui.get_font_size())
         widgets.text(text)
         widgets.explain(tip)
     for sentence in (*found.missing, *((found.budget.note,) if found.budget.note else ())):

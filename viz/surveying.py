@@ -45,8 +45,9 @@ class Surveying:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something will be measured as soon as the hand rests."""
-        return bool(self._resting)
+        """Whether something is measured, or will be as soon as the hand rests."""
+        known = (chart for name in SIDES for chart in self.surveys.side(name).charts.values())
+        return bool(self._resting) or any(chart.running is not None for chart in known)
 
     def obey(self, command: SurveyCommand, session: Session) -> None:
         """Do what a view asked for about the active side."""

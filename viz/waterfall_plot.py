@@ -253,4 +253,4 @@ def notes_of(fall: Fall) -> tuple[str, ...]:
 
 def explain_marks() -> None:
     """What the ticks in the lines are."""
-    widgets.text_muted('Green: f_c. White: s/2. Colour: power per squared cycle, relative to the layer’s variance.')
+    widgets.text_muted('Green: f_c. White: s/2. Hover to read, click to show.')

@@ -22,6 +22,8 @@ def main(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='replace')  # a console that knows no '°' must not cost the answer
+    # Before torch is imported: its idle threads shall sleep, not spin; they would take the cores from the window.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:
         return attempt(parse(arguments))
     except KeyboardInterrupt:
@@ -106,6 +108,8 @@ def window(options: Any) -> int:
         raise WrongUsage(f'--scale {options.scale}: choose from 0.25 to 8.')
     if options.frames is not None and not 1 <= options.frames <= 1_000_000:
         raise WrongUsage(f'--frames {options.frames}: choose from 1 to 1000000.')
+    if not options.headless:  # the first pictures do not wait for their kernels; files get final pictures only
+        os.environ.setdefault('ALIASSCOPE_KERNELS', 'background')
     fallback = None if options.fallback_folder is None else partial(render_demo, options)
     from viz.app import run_window
 

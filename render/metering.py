@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import functools
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,9 +12,10 @@ from analysis.colormap import colormap
 from analysis.equivariance import DYNAMIC_RANGE
 from analysis.picture_error import CannotCompare, Metric, PictureError, metric_of
 from networks.info import GeneratorInfo
+from ops.parallel import one_thread_if_small
 from render.request import RenderRequest, ViewSpec
 from render.result import Equivariance, ErrorScale
-from render.views import NAN_COLOUR, Picture, read_only, to_rgba8
+from render.views import NAN_COLOUR, Picture, read_only
 
 BRIGHT_DB, DARK_DB = 10.0, 70.0
 """Of a pixel without gain: from here on as bright, and as dark, as it gets."""
@@ -62,29 +64,35 @@ def reading_of(
 def error_picture(error: PictureError, x: Tensor, view: ViewSpec) -> Picture:
     """The error of each pixel through a colour map, bright where it is large; beyond the valid region the picture `x`
     [channels, height, width], dimmed. Its values are the errors [1, height, width], NaN where not valid."""
-    rms = error.rms
-    valid = ~rms.isnan()
     bright, dark = BRIGHT_DB + view.error_gain_db, DARK_DB + view.error_gain_db
-    decibels = (rms / DYNAMIC_RANGE).log10_().mul_(-20)
-    share = decibels.sub_(dark).div_(bright - dark).clamp_(0, 1).nan_to_num_(nan=0.0)
-    table = colormap(COLOURS).to(x.device)
-    image = torch.empty([*rms.shape, 4], dtype=torch.uint8, device=x.device)
-    image[..., :3] = table[(share * 255).round_().int()]
-    image[..., 3] = 255
-    grey = to_rgba8(x.to(torch.float32).mean(dim=0, keepdim=True).expand(3, -1, -1))[..., :3]
-    dimmed = torch.where(
-        x.isnan().any(dim=0)[..., None], torch.tensor(NAN_COLOUR, device=x.device).byte(), grey * DIMMED
-    )
-    image[..., :3] = torch.where(valid[..., None], image[..., :3], dimmed.to(torch.uint8))
-    return Picture(image.cpu().numpy(), read_only(rms[None]))
+    with one_thread_if_small(x.numel()):
+        decibels = (error.rms / DYNAMIC_RANGE).log10_().mul_(-20)
+        share = decibels.sub_(dark).mul_(255 / (bright - dark)).clamp_(0, 255).round_()
+        brightness = x.mean(dim=0, dtype=torch.float32).mul_(127.5).add_(128).clamp_(0, 255).add_(256)
+        # Not a number are: the error beyond the valid region, and what the network made wrong.
+        entry = torch.where(share.isnan(), brightness, share).nan_to_num_(nan=512.0)
+        pixels = _palette().to(x.device).index_select(0, entry.flatten().to(torch.int32))
+        image = pixels.view(torch.uint8).view(*entry.shape, 4)
+        return Picture(image.cpu().numpy(), read_only(error.rms[None]))
 
 
-def decibels_of(rms: float) -> float:
-    """The error of one pixel on the scale of the meter, in dB."""
-    return math.inf if rms == 0 else -20 * math.log10(rms / DYNAMIC_RANGE)
+@functools.lru_cache(maxsize=1)
+def _palette() -> Tensor:
+    """[513] pixels as int32: 256 of the map, 256 dimmed greys, the colour of what is no number."""
+    table = torch.full([513, 4], 255, dtype=torch.uint8)
+    table[:256, :3] = colormap(COLOURS)
+    table[256:512, :3] = (torch.arange(256) * DIMMED)[:, None].to(torch.uint8)
+    table[512, :3] = torch.tensor(NAN_COLOUR, dtype=torch.uint8)
+    return table.view(torch.int32).flatten()
 
 
 def _scale(view: ViewSpec) -> ErrorScale:
-    colours = torch.full([256, 1, 4], 255, dtype=torch.uint8)
-    colours[:, 0, :3] = colormap(COLOURS).flip(0)
-    return ErrorScale(BRIGHT_DB + view.error_gain_db, DARK_DB + view.error_gain_db, colours.numpy())
+    return ErrorScale(BRIGHT_DB + view.error_gain_db, DARK_DB + view.error_gain_db, _strip())
+
+
+@functools.lru_cache(maxsize=1)
+def _strip() -> np.ndarray:
+    """The colours of the map, the same array for every picture."""
+    colours = torch.full([1, 256, 4], 255, dtype=torch.uint8)
+    colours[0, :, :3] = colormap(COLOURS).flip(0)
+    return read_only(colours)

@@ -70,7 +70,7 @@ class ErrorScale:
     dark_db: float
     """From here up as dark as it gets."""
     colours: np.ndarray = field(compare=False)
-    """[256, 1, 4] uint8, brightest first."""
+    """[1, 256, 4] uint8, brightest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def _draw_scale(scale: ErrorScale, corner: ImVec2, desk: Desk, canvas: imgui.ImD
     width, height = BAR_EM * em, 0.7 * em
     ground = ImVec2(corner.x - 0.4 * em, corner.y - 0.4 * em), ImVec2(corner.x + width + 2.6 * em, corner.y + 2.4 * em)
     canvas.add_rect_filled(*ground, theme.faded(theme.rgba(theme.BACKGROUND, 0.85)), 0.4 * em)
-    strip = desk.textures.show('colours of errors', scale.colours.swapaxes(0, 1), filter='linear')
+    strip = desk.textures.show('colours of errors', scale.colours, filter='linear')
     canvas.add_image(strip, corner, ImVec2(corner.x + width, corner.y + height), col=theme.faded(0xFFFFFFFF))
     for tick in range(TICKS + 1):
         share = tick / TICKS

@@ -100,7 +100,7 @@ def test_the_map_shows_errors_in_colours_and_dims_what_is_not_known(renderer):
     place = np.nanargmax(errors)
     decibels = -20 * math.log10(errors.flat[place] / 2)
     share = (decibels - scale.bright_db) / (scale.dark_db - scale.bright_db)
-    expected = scale.colours[round(min(max(share, 0), 1) * 255), 0].astype(int)
+    expected = scale.colours[0, round(min(max(share, 0), 1) * 255)].astype(int)
     assert np.abs(result.image.reshape(-1, 4)[place].astype(int) - expected).max() <= 6
 
 

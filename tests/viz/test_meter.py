@@ -23,7 +23,7 @@ from viz.overlay import probe_text
 from viz.running_meter import RunningMeter
 from viz.view import Desk, average_subject
 
-SCALE = ErrorScale(10.0, 70.0, np.zeros((256, 1, 4), np.uint8))
+SCALE = ErrorScale(10.0, 70.0, np.zeros((1, 256, 4), np.uint8))
 
 
 def reading(squared: float, count: float = 100.0, metric: str | None = 'eq-t') -> Equivariance:

@@ -76,6 +76,7 @@ class SynthesisLayer(nn.Module):
             padding=self.weight.shape[2] // 2,
             resample_filter=cast(Tensor, self.resample_filter),
             flip_weight=self.up == 1,  # transposed convolutions of the file format are stored the other way round
+            fused=not torch.is_grad_enabled(),  # for a batch with gradients, shared weights are faster
         )
         clamp = None if self.clamp is None else self.clamp * gain
         return bias_act(x, self.bias, act='lrelu', gain=sqrt(2) * gain, clamp=clamp)

@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 from networks.config import AliasFreeConfig, DiscriminatorConfig, MappingConfig, StyleGAN2Config
 
-_NOT_OF_THE_RUN = ('data', 'out', 'kimg', 'device', 'threads', 'snapshot_kimg', 'tick_kimg', 'verbose')
+_NOT_OF_THE_RUN = (
+    *('data', 'out', 'kimg', 'device', 'threads', 'snapshot_kimg', 'tick_kimg', 'verbose'),
+    *('workers', 'tensorboard', 'snapshot_samples'),
+)
 """Fields that may change between two starts of the same run: how long, where and how often, but not what is learned."""
 
 
@@ -87,6 +90,13 @@ class TrainConfig:
     """Thousands of images from one snapshot to the next."""
     tick_kimg: float = 4.0
     """Thousands of images from one line of statistics to the next."""
+    snapshot_samples: int = 32
+    """Latents over which each snapshot's EQ-T, EQ-R and average spectrum are measured, without any downloaded network; 0 = none,
+    and no latent walk either."""
+    tensorboard: bool = True
+    """Write TensorBoard's files too, if the package tensorboard is installed."""
+    workers: int | None = None
+    """Processes that read images ahead; 0 = the training process itself. Without it: 2 with a GPU, else 0."""
     verbose: bool = False
     """Show the traceback of an error."""
 
@@ -113,20 +123,20 @@ _TWIN = TrainConfig(
     kimg=60.0,
     batch=8,
     generator=AliasFreeConfig(
-        channel_base=1024,
+        channel_base=1280,
         channel_max=80,
-        num_layers=8,
-        first_cutoff=4.0,  # ground has no large shapes
-        first_stopband=6.0,
-        margin_size=6,
+        num_layers=7,
+        first_cutoff=8.0,  # ground has no large shapes, and from waves this fine its grain is learned sooner
+        first_stopband=11.0,
+        margin_size=8,
     ),
-    stylegan2=StyleGAN2Config(channel_base=2048, channel_max=50, fourier_bandwidth=2.0),
+    stylegan2=StyleGAN2Config(channel_base=2048, channel_max=44, fourier_bandwidth=2.0),
     mapping=MappingConfig(num_layers=2),
     judge='projected',
     z_dim=64,
     w_dim=128,
-    generator_rate=0.0025,
-    discriminator_rate=0.0025,
+    generator_rate=0.004,
+    discriminator_rate=0.004,
     r1_gamma=0.02,
     ema_kimg=2.0,
     magnitude_ema_kimg=0.5,

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ops.backend import implements
-from ops.fast_cpu import compiled, differentiable
+from ops.fast_cpu import compiled, differentiable, shared_weights
 
 _KERNELS, _PLAIN = 10, 0
 """Priorities."""
@@ -18,6 +18,7 @@ def register() -> None:
     implements('synthesis_layer', 'cpu', compiled.supports, _KERNELS)(compiled.synthesis_layer)
     implements('filtered_lrelu', 'cpu', compiled.supports, _KERNELS)(compiled.filtered_lrelu)
     implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
+    implements('modulated_conv2d', 'cpu', shared_weights.supports, _PLAIN)(shared_weights.modulated_conv2d)
     implements('filtered_lrelu', 'cpu', supports, _PLAIN)(differentiable.filtered_lrelu)
     implements('upfirdn2d', 'cpu', supports, _PLAIN)(differentiable.upfirdn2d)
 

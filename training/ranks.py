@@ -26,8 +26,6 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
-    local_rank: int = 0
-    """Among those of this machine: the number of its GPU."""
 
     @property
     def is_first(self) -> bool:
@@ -76,6 +74,19 @@ class Ranks:
                 distributed.broadcast(message, src=0)
             tensor.data.copy_(message)
 
+    def text_from_first(self, text: str) -> str:
+        """The first process's `text`; the others' are dropped."""
+        if self.count == 1:
+            return text
+        data = text.encode()
+        length = torch.tensor([len(data)])
+        self.copy_from_first([length])
+        letters = torch.zeros(int(length), dtype=torch.uint8)
+        if self.is_first:
+            letters = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        self.copy_from_first([letters])
+        return bytes(letters.tolist()).decode()
+
 
 ALONE = Ranks()
 
@@ -103,6 +114,11 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get('WORLD_SIZE', '1')) > 1
 
 
+def local_rank() -> int:
+    """Number of this process among those of this machine, which is that of its GPU."""
+    return int(os.environ.get('LOCAL_RANK', '0'))
+
+
 @contextmanager
 def joined(*, gpu: bool) -> Iterator[Ranks]:
     """This process in the company that `torchrun` made, until the block ends; `ALONE` without it.
@@ -112,9 +128,8 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
     if not started_by_torchrun():
         yield ALONE
         return
-    local_rank = int(os.environ.get('LOCAL_RANK', '0'))
     if gpu:
-        _choose_gpu(local_rank)
+        _choose_gpu(local_rank())
     try:
         distributed.init_process_group('nccl' if gpu else 'gloo', timeout=_TIMEOUT)
     except (RuntimeError, ValueError) as error:
@@ -122,7 +137,7 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
             f'The processes could not find each other ({_first_line(error)}); start them with torchrun, all alike.'
         ) from error
     try:
-        yield Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank)
+        yield Ranks(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
 
@@ -138,14 +153,14 @@ def _telling_who_is_gone() -> Iterator[None]:
         ) from error
 
 
-def _choose_gpu(local_rank: int) -> None:
+def _choose_gpu(number: int) -> None:
     count = torch.cuda.device_count()
-    if local_rank >= count:
+    if number >= count:
         raise TrainingError(
-            f'torchrun started process {local_rank + 1} on this machine, which has {count} GPUs; '
+            f'torchrun started process {number + 1} on this machine, which has {count} GPUs; '
             f'use --nproc_per_node={count}.'
         )
-    torch.cuda.set_device(local_rank)
+    torch.cuda.set_device(number)
 
 
 def _message_device() -> torch.device:

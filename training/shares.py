@@ -5,12 +5,14 @@ computes it. Groups of the minibatch deviation are never torn apart.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from training.errors import TrainingError
 from training.random_source import RandomSource
+from training.ranks import Ranks
 
 
 def share_of(batch: int, *, part: int, parts: int, group: int | None = None) -> tuple[int, ...]:
@@ -65,3 +67,29 @@ class SharedRandom:
         if int(rows.max()) >= len(drawn):
             raise ValueError(f'{shape[0]} rows are no part of a minibatch that {len(self._rows)} x {self._parts} make')
         return drawn[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """This process's part of every minibatch, and who holds the others."""
+
+    ranks: Ranks
+    rows: tuple[int, ...]
+    """Which samples of the whole minibatch are here."""
+    batch: int
+    """Samples of the whole minibatch."""
+
+    def own(self, values: Tensor) -> Tensor:
+        """The rows of this share, of [batch, …]."""
+        return values if self.ranks.count == 1 else values[list(self.rows)]
+
+    def random(self, source: RandomSource) -> RandomSource:
+        """Draws this share's rows from what `source`, equal in every process, draws for the whole minibatch."""
+        return source if self.ranks.count == 1 else SharedRandom(source, self.rows, self.batch)
+
+
+def share_for(ranks: Ranks, *, batch: int, group: int | None) -> Share:
+    """The share of this process. `group`: size of the groups of the minibatch deviation. Raises `TrainingError`."""
+    if ranks.count == 1:
+        return Share(ranks, tuple(range(batch)), batch)
+    return Share(ranks, share_of(batch, part=ranks.rank, parts=ranks.count, group=group), batch)

@@ -61,4 +61,6 @@ def config(tmp_path: Path, make_zip: MakeZip) -> TrainConfig:
         tick_kimg=0.004,
         snapshot_kimg=0.004,
         r1_interval=2,
+        snapshot_samples=0,
+        tensorboard=False,
     )

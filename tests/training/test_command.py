@@ -26,7 +26,7 @@ def test_a_wrong_option_is_exit_two(capsys: pytest.CaptureFixture):
 def test_ctrl_c_finishes_the_step_saves_and_exits_with_zero(make_zip: MakeZip, tmp_path: Path):
     data = make_zip([png(64, seed) for seed in range(4)])
     command = [sys.executable, 'train.py', 'demo', '--data', str(data), '--out', str(tmp_path / 'runs')]
-    command += ['--batch', '4', '--tick-kimg', '0.004', '--threads', '1', '--kimg', '100']
+    command += ['--batch', '4', '--tick-kimg', '0.004', '--threads', '1', '--kimg', '9', '--snapshot-samples', '0']
     group = {'creationflags': subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == 'nt' else {}
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **group) as run:
         assert run.stderr is not None

@@ -196,7 +196,7 @@ def segmented(
     for place, (option, text, width) in enumerate(zip(options, texts, widths, strict=True)):
         if place:
             imgui.same_line(0.0, gap)
-        if _lit_button(f'{text}##{label}', max(int(width + slack), 1.0), is_lit=option == value):
+        if _lit_button(f'{text}##{label.lstrip("#")}', max(int(width + slack), 1.0), is_lit=option == value):
             chosen = option
     imgui.end_group()
     imgui.pop_style_var()

@@ -81,9 +81,8 @@ def _measure(state: StickingState, side: Side, bench: Bench, desk: Desk) -> tupl
         return _picture(state, bench, desk), side
     if state.shown == 'ladder':
         state, layer = _layers(state, layer, bench, desk)
-    else:
-        layer = draw_diagnosis(layer, bench, desk)
-    return state, _with_layer(side, layer)
+        return state, _with_layer(side, layer)
+    return state, draw_diagnosis(side, bench, desk)
 
 
 # The paper's metrics

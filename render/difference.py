@@ -35,6 +35,8 @@ def difference(a: RenderResult, b: RenderResult) -> Difference | str:
     """The difference of what `a` and `b` show, or a sentence why there is none."""
     if a.values is None or b.values is None or a.image is None or b.image is None:
         return 'One of the two pictures is not there yet.'
+    if a.request.view.error_map or b.request.view.error_map:
+        return 'The map of errors is shown (M): switch it off to subtract the pictures.'
     if (a.layer is None) != (b.layer is None):
         return 'One side shows the image, the other a layer: show the same on both.'
     one, other = _known(a), _known(b)

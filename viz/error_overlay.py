@@ -15,18 +15,23 @@ BAR_EM = 11.0
 TICKS = 6
 
 
-def draw_error(result: RenderResult, placement: Placement, desk: Desk) -> None:
-    """In the upper right corner of the pane: the scale and the number; or, where the map has none, why."""
+def draw_error(result: RenderResult, placement: Placement, desk: Desk) -> float:
+    """In the upper right corner of the pane: the scale and the number; or, where the map has none, why.
+
+    How much of the pane's width the uppermost line of it takes, in pixels.
+    """
     reading = result.equivariance
     if reading is None:
-        return
+        return 0.0
     em, pane, canvas = imgui.get_font_size(), placement.pane, imgui.get_window_draw_list()
     if reading.scale is not None:
         _draw_scale(reading.scale, ImVec2(pane.right - (BAR_EM + 3.0) * em, pane.top + 2.9 * em), desk, canvas)
     text = words(reading, is_map=result.request.view.error_map)
-    if text:
-        size = imgui.calc_text_size(text)
-        draw_pill(text, pane.right - size.x / 2 - 1.2 * em, pane.top + 1.4 * em, canvas)
+    if not text:
+        return 0.0
+    size = imgui.calc_text_size(text)
+    draw_pill(text, pane.right - size.x / 2 - 1.2 * em, pane.top + 1.4 * em, canvas)
+    return size.x + 1.8 * em
 
 
 def words(reading: Equivariance, *, is_map: bool) -> str:

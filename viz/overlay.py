@@ -54,14 +54,19 @@ def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
     canvas.add_text(ImVec2(low.x + round(0.6 * em), low.y + round(0.3 * em)), theme.faded(theme.TEXT_RGBA), text)
 
 
-def draw_side_label(session: Session, name: PictureName, pane: Rectangle, known: SideView) -> None:
-    """Which side this is, what may set it apart, and whether the panels edit it."""
+def draw_side_label(
+    session: Session, name: PictureName, pane: Rectangle, known: SideView, *, taken: float = 0.0
+) -> None:
+    """Which side this is, what may set it apart, and whether the panels edit it.
+
+    `taken`: how many pixels of the line are not free, at its right end.
+    """
     em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
     is_active = session.b is not None and name == session.active
-    room = pane.width - 3 * em
+    room = pane.width - taken - 3 * em
     text = next((text for text in side_labels(session, name, known) if imgui.calc_text_size(text).x <= room), '')
     if text:
-        draw_pill(text, pane.center[0], pane.top + 1.4 * em, canvas)
+        draw_pill(text, pane.center[0] - taken / 2, pane.top + 1.4 * em, canvas)
     if is_active:
         low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.top + 0.15 * em)
         canvas.add_rect_filled(low, high, theme.faded(theme.ACCENT_RGBA))
@@ -129,8 +134,11 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
         )
 
 
-def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool) -> None:
-    """The numbers of the pixel below the mouse, in the upper left corner of the pane; `hovered`: the mouse is on it."""
+def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row: int = 0) -> None:
+    """The numbers of the pixel below the mouse, in the upper left corner of the pane; `hovered`: the mouse is on it.
+
+    `row`: how many lines lower, where there are names of pictures.
+    """
     if not hovered or result.values is None:
         return
     mouse = imgui.get_mouse_pos()
@@ -140,7 +148,7 @@ def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool) -> 
     em, canvas, pane = imgui.get_font_size(), imgui.get_window_draw_list(), placement.pane
     text = probe_text(result, *place)
     size = imgui.calc_text_size(text)
-    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.top + 1.4 * em, canvas)
+    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.top + (1.4 + 1.9 * row) * em, canvas)
 
 
 def probe_text(result: RenderResult, column: int, row: int) -> str:

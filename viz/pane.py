@@ -55,13 +55,13 @@ def draw_side(
         draw_outlines(canvas, placement)
     can_turn = known.model is not None and known.model.why_not('transform') is None
     draw_ring(canvas, session, name, placement, hand, can_turn=can_turn, hovered=hovered)
+    taken = draw_error(result, placement, desk)
     if len(pictures(session)) > 1:
-        overlay.draw_side_label(session, name, pane, known)
-    draw_error(result, placement, desk)
+        overlay.draw_side_label(session, name, pane, known, taken=taken)
     draw_line(session, name, placement)
     draw_scores(session, name, placement, result, desk)
     if session.canvas.probe:
-        overlay.draw_probe(result, placement, hovered=hovered)
+        overlay.draw_probe(result, placement, hovered=hovered, row=len(pictures(session)) - 1)
     canvas.pop_clip_rect()
     return session
 

@@ -14,10 +14,12 @@ from render.result import RenderResult
 from render.session import PictureName, Session
 from viz import geometry, overlay
 from viz.comparing import WIPE_RANGE, aligned
+from viz.error_overlay import draw_error
 from viz.geometry import Picture, Placement, Rectangle
 from viz.hand import Hand, hold
 from viz.pane import draw_outlines, draw_picture, draw_ring, draw_side
 from viz.view import Desk
+from viz.walk_line import draw_line, hold_line
 
 PEEK_KEY = imgui.Key.v
 HANDLE_EM = 1.2
@@ -45,6 +47,7 @@ def draw_together(
     below = _below_mouse(session, names, line, mode, desk)
     held = hand.side if hand.doing != 'nothing' and hand.side in names else below
     placement = geometry.place(whole, picture, session.canvas)
+    session = hold_line(session, held, placement)
     session = hold(session, held, placement, hand, desk.view.side(held).model, identity='picture both')
     hovered = imgui.is_item_hovered()
     lead = geometry.place(whole, picture, session.canvas)
@@ -67,10 +70,11 @@ def draw_together(
         canvas, session, held, lead, hand, can_turn=model is not None and model.why_not('transform') is None,
         hovered=hovered,
     )  # fmt: skip
+    draw_line(session, held, lead)
     if session.canvas.probe and mode != 'difference' and hovered:
         result = desk.view.side(below).result
         if result is not None:
-            overlay.draw_probe(result, _placed(result, lead), hovered=True)
+            overlay.draw_probe(result, _placed(result, lead), hovered=True, row=1)
     canvas.pop_clip_rect()
     return session
 
@@ -110,7 +114,8 @@ def _draw_one(session: Session, name: PictureName, lead: Placement, part: Rectan
     draw_picture(canvas, known.result, name, placement, session.canvas, desk)
     if session.canvas.outline and placement.picture.margin:
         draw_outlines(canvas, placement)
-    overlay.draw_side_label(session, name, part, known)
+    taken = draw_error(known.result, replace(placement, pane=part), desk)
+    overlay.draw_side_label(session, name, part, known, taken=taken)
     canvas.pop_clip_rect()
 
 

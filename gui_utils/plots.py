@@ -62,6 +62,7 @@ def line_plot(
     y_limits: Limits | None = None,
     log_x: bool = False,
     log_y: bool = False,
+    x_ticks: Sequence[float] = (),
     markers: Sequence[Marker] = (),
     height: float = 12.0,
     has_legend: bool | None = None,
@@ -70,7 +71,8 @@ def line_plot(
     """Draw curves; returns the x under the mouse, or None.
 
     `title` after '##' does not show. The limits given hold until the user drags or zooms (ctrl and wheel); a double
-    click, or other limits, return to them. None: as far as the data goes. `markers`: named vertical lines, named at the top edge.
+    click, or other limits, return to them. None: as far as the data goes. `x_ticks`: where numbers stand; empty: where
+    there is room. `markers`: named vertical lines, named at the top edge.
     `has_legend`: names over the plot; None: if there are several curves. `inside`: called in the plot, to draw or read more.
     Values that are not finite leave gaps.
     """
@@ -80,6 +82,8 @@ def line_plot(
         if not condition:
             return None
         _set_axes(x_label, y_label, x_limits, y_limits, condition, log_x=log_x, log_y=log_y)
+        if x_ticks:
+            implot.setup_axis_ticks(implot.ImAxis_.x1, [float(x) for x in x_ticks], [f'{x:g}' for x in x_ticks])
         scale = imgui.get_style().font_scale_dpi
         for place, entry in enumerate(series):
             spec = implot.Spec(line_color=_series_colour(entry, place), line_weight=entry.weight * scale)

@@ -38,10 +38,10 @@ READINGS_KEPT = (
 )
 """Up to that share, in words."""
 FLOOR = 1e-6
-AVERAGES_SHARE = 0.42
+AVERAGES_SHARE = 0.4
 """Of the height, for three pictures; the rest is for the plot below them."""
 LOWEST_EM = 5.0
-PLOT_EM = 7.5
+PLOT_EM = 8.0
 """Heights at least."""
 
 
@@ -153,5 +153,6 @@ def _decay(found: Neighbourhood) -> None:
     plots.line_plot(
         '##decay', (Series('fine detail', energies, counts), Series('if all moves: 1/N', ideal, counts)),
         x_label='pictures averaged, N', y_label='dB', x_limits=(1.0, float(counts[-1])), y_limits=(bottom, 3.0), log_x=True,
-        height=max(room - 0.6, PLOT_EM),
+        x_ticks=found.counts,
+        height=max(room - 1.0, PLOT_EM),
     )  # fmt: skip

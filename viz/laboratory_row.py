@@ -99,10 +99,14 @@ def headline(number: str, name: str, sentence: str) -> None:
     """The result: a large number, what it is, and what it means."""
     with theme.font(theme.BOLD, 1.4):
         imgui.text_unformatted(number)
-    baseline = imgui.get_item_rect_max().y
+    baseline, em = imgui.get_item_rect_max().y, imgui.get_font_size()
     widgets.same_line(0.5)
-    imgui.set_cursor_screen_pos(ImVec2(imgui.get_cursor_screen_pos().x, baseline - 1.25 * imgui.get_font_size()))
-    imgui.text_colored(theme.MUTED, name)
+    if imgui.get_content_region_avail().x > imgui.calc_text_size(name).x:
+        imgui.set_cursor_screen_pos(ImVec2(imgui.get_cursor_screen_pos().x, baseline - 1.25 * em))
+        imgui.text_colored(theme.MUTED, name)
+    else:
+        imgui.new_line()
+        widgets.text_muted(name)
     if sentence:
         widgets.text(sentence)
 

@@ -35,6 +35,8 @@ PARTS_OF_LABORATORY = {
     'patterns': 'Fixed pattern',
     'registered': 'Registered',
 }
+PARTS_EM = 22.0
+"""Narrower panels show them as a list that opens."""
 VIEWS = {'diagnosis': 'Diagnosis', 'equivariance': 'Picture', 'ladder': 'Layers'}
 PARTS = {'decibels': 'All', 'inherited': 'Received', 'created': 'Made here'}
 NAMES: dict[Metric, str] = {'eq-t': 'EQ-T', 'eq-t-frac': 'EQ-T frac', 'eq-r': 'EQ-R'}
@@ -49,7 +51,9 @@ FULL_DB = 80.0
 
 def sticking_panel(state: StickingState, side: Side, desk: Desk) -> tuple[StickingState, Side]:
     """Starts measurements and shows them; returns the new state, and the side with what is shown or tried of it."""
-    view = widgets.segmented('##laboratory', state.view, PARTS_OF_LABORATORY)
+    em = imgui.get_font_size()
+    choose = widgets.segmented if imgui.get_content_region_avail().x > PARTS_EM * em else widgets.combo
+    view = choose('##laboratory', state.view, PARTS_OF_LABORATORY)
     state, bench = updated(state, view=view), desk.view.laboratory.bench(desk.active)
     match state.view:
         case 'walk':

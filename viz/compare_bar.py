@@ -28,7 +28,8 @@ MODE_TIPS: dict[CompareMode, str] = {
 }
 WORDS_FROM_EM = 31.0, 38.0
 """Narrower panes show the ways of comparing as icons: with the original, with another generator."""
-GAIN_EM = 17.0
+GAIN_EM = 17.0, 12.5
+"""Width of the gain: in a wide pane, in a narrow one."""
 COLOUR_MAPS = {'inferno': 'Fire', 'viridis': 'Viridis', 'grey': 'Grey'}
 LINKS = ('link_latent', 'link_transform', 'link_view')
 
@@ -90,7 +91,7 @@ def _content(session: Session, compact: bool) -> Session:
             session = with_mode(session, mode)
         widgets.same_line(0.15)
     session = _end(session)
-    return _difference_row(session) if session.compare.mode == 'difference' else session
+    return _difference_row(session, compact=compact) if session.compare.mode == 'difference' else session
 
 
 def _partner(session: Session) -> Session:
@@ -126,10 +127,10 @@ def _end(session: Session) -> Session:
     return session
 
 
-def _difference_row(session: Session) -> Session:
+def _difference_row(session: Session, *, compact: bool) -> Session:
     compare, em = session.compare, imgui.get_font_size()
     imgui.begin_group()
-    if imgui.begin_child('gain', ImVec2(GAIN_EM * em, imgui.get_frame_height())):
+    if imgui.begin_child('gain', ImVec2((GAIN_EM[1] if compact else GAIN_EM[0]) * em, imgui.get_frame_height())):
         gain = widgets.slider(
             'Gain', compare.gain_db, 0, 60, unit='dB', format='%.0f', default=12.0,
             tooltip='The difference that has the last colour: at 0 dB the whole range, at 20 dB a tenth of it.',
@@ -137,6 +138,13 @@ def _difference_row(session: Session) -> Session:
         compare = updated(compare, gain_db=gain)
     imgui.end_child()
     imgui.end_group()
+    if compact:
+        widgets.same_line(0.3)
+        names = list(COLOUR_MAPS)
+        after = names[(names.index(compare.colormap) + 1) % len(names)]
+        if widgets.icon_button(icons.ICON_FA_PALETTE, 'Colours', tooltip=f'Other colours: {COLOUR_MAPS[after]}.'):
+            compare = updated(compare, colormap=after)
+        return updated(session, compare=compare)
     for name, word in COLOUR_MAPS.items():
         widgets.same_line(0.3 if name == 'inferno' else 0.15)
         is_on = compare.colormap == name

@@ -18,6 +18,8 @@ FULL_DB = 80.0
 ROW_EM = 1.5
 NUMBER_EM = 4.6
 """Room for the two numbers of a line."""
+LEGEND_EM = 12.0
+"""Narrower bars have their legend begin further left."""
 MARKS_DB = (20.0, 40.0, 60.0, 80.0)
 
 
@@ -67,7 +69,7 @@ def draw_bars(
     start = imgui.get_cursor_screen_pos()
     left = start.x + label_width
     width = max(imgui.get_content_region_avail().x - label_width - NUMBER_EM * em, 4 * em)
-    _legend((first, second), left, width)
+    _legend((first, second), start.x, left, width)
     top, height = imgui.get_cursor_screen_pos().y, float(round(ROW_EM * em))
     imgui.push_style_var(imgui.StyleVar_.item_spacing, ImVec2(0.0, 0.0))
     imgui.push_style_var(imgui.StyleVar_.selectable_text_align, ImVec2(0.0, 0.5))
@@ -94,15 +96,16 @@ def pair_sentence(pair: Pair, titles: tuple[str, str], values: tuple[float, floa
     return f'{", ".join(texts)}. Click to show the layer.'
 
 
-def _legend(titles: tuple[str, str], left: float, width: float) -> None:
+def _legend(titles: tuple[str, str], first: float, left: float, width: float) -> None:
     em, canvas, start = imgui.get_font_size(), imgui.get_window_draw_list(), imgui.get_cursor_screen_pos()
-    x = left
+    x = left if width > LEGEND_EM * em else first
     for place, title in enumerate(titles):
         low = ImVec2(x, start.y + 0.2 * em)
         canvas.add_rect_filled(low, ImVec2(x + 0.8 * em, low.y + 0.8 * em), _colour(place))
         canvas.add_text(ImVec2(x + 1.1 * em, start.y), theme.faded(theme.TEXT_RGBA), title)
         x += imgui.calc_text_size(title).x + 2.4 * em
-    canvas.add_text(ImVec2(left + width + 2.4 * em, start.y), theme.faded(theme.MUTED_RGBA), 'dB')
+    if x < left + width + 2.4 * em:
+        canvas.add_text(ImVec2(left + width + 2.4 * em, start.y), theme.faded(theme.MUTED_RGBA), 'dB')
     imgui.dummy(ImVec2(0.0, 1.3 * em))
 
 

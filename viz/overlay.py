@@ -63,10 +63,13 @@ def draw_side_label(
     """
     em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
     is_active = session.b is not None and name == session.active
-    room = pane.width - taken - 3 * em
-    text = next((text for text in side_labels(session, name, known) if imgui.calc_text_size(text).x <= room), '')
+    texts = side_labels(session, name, known)
+    row, room = 0, pane.width - taken - 3 * em
+    if taken and imgui.calc_text_size(texts[-1]).x > room:
+        row, room, taken = 1, pane.width - 2 * em, 0.0
+    text = next((text for text in texts if imgui.calc_text_size(text).x <= room), '')
     if text:
-        draw_pill(text, pane.center[0] - taken / 2, pane.top + 1.4 * em, canvas)
+        draw_pill(text, pane.center[0] - taken / 2, pane.top + (1.4 + 1.9 * row) * em, canvas)
     if is_active:
         low, high = ImVec2(pane.left, pane.top), ImVec2(pane.right, pane.top + 0.15 * em)
         canvas.add_rect_filled(low, high, theme.faded(theme.ACCENT_RGBA))

@@ -9,14 +9,18 @@ from imgui_bundle import imgui
 
 from render.compare import pictures
 from render.difference import difference
+from render.measures import EquivarianceScore, Ladder, LadderRow
 from render.request import FilterSpec
 from render.session import CompareState, FilterState, LatentState, LayerState, Session, Side, TransformState
 from render.session_file import session_from_bytes, session_text
 from render.worker import Progress
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import KEY, make_info, make_layers, make_spectrum, waves, without
-from viz import comparing, editing, overlay
+from tests.viz.test_application import imgui_focus
+from viz import comparing, editing, ladder_bars, overlay
+from viz.commands import MeasureEquivariance, MeasureLadder
 from viz.comparing import BLINK_SECONDS, Blinker
+from viz.findings import Bench, Measurement, subject_of
 from viz.geometry import Picture, Placement, Rectangle
 from viz.spectrum_panel import spectra_shown
 from viz.together import difference_at, difference_text
@@ -330,3 +334,77 @@ def test_both_spectra_are_averaged_over_the_same_latents(changed: Rig, monkeypat
     assert [one.samples for one in spectra_shown(changed.app.desk()).values()] == [32, 32]
     changed.driver.click('Spectrum/Mean of 32')
     assert [one.samples for one in spectra_shown(changed.app.desk()).values()] == [1, 1]
+
+
+# The laboratory
+
+
+def ladder(count: int, value: float, shifts: tuple[float, ...] = (1 / 16, 1 / 256)) -> Ladder:
+    rows = (LadderRow(f'L{index}', f'L{index}', 16.0, (value, value - 10)) for index in range(count))
+    return Ladder(shifts, tuple(rows), 1)
+
+
+def test_layers_are_set_against_one_another_by_relative_depth() -> None:
+    pairs = ladder_bars.pairs_of(ladder(5, 60), ladder(3, 40))
+    assert [(pair.one.label, pair.other.label) for pair in pairs] == [
+        ('L0', 'L0'), ('L1', 'L0'), ('L2', 'L1'), ('L3', 'L2'), ('L4', 'L2'),
+    ]  # fmt: skip
+    assert ladder_bars.pairs_of(ladder(5, 60), ladder(0, 0)) == ()
+    assert ladder_bars.column_of(ladder(1, 0), 1 / 200) == 1 and ladder_bars.column_of(ladder(1, 0), 0.2) == 0
+    assert ladder_bars.pair_sentence(pairs[1], ('A', 'B'), (60.0, 40.0)).startswith('A L1: 60.0 dB, B L0: 40.0 dB')
+
+
+@pytest.fixture
+def measured(changed: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Metrics and ladders of the changed network and of its original, by a measurement that knows the answer."""
+
+    def measure(renderer: object, *, request: object) -> object:
+        yield Progress(0.5)
+        return ladder(4, 30.0 if request.synthesis.filters.kind == 'bilinear' else 70.0)
+
+    def score(renderer: object, *, request: object, metric: str, samples: int) -> object:
+        yield Progress(0.5)
+        decibels = 20.0 if request.synthesis.filters.kind == 'bilinear' else 60.0
+        return EquivarianceScore(metric, decibels, samples, decibels, decibels)
+
+    monkeypatch.setattr('viz.measuring.layer_ladder', measure)
+    monkeypatch.setattr('viz.measuring.equivariance', score)
+    for wish in (MeasureLadder(), MeasureEquivariance(2)):
+        changed.app.desk().ask(wish)
+        changed.driver.step(2)
+        changed.settle()
+    return changed
+
+
+def test_both_pictures_are_measured_at_once(measured: Rig) -> None:
+    laboratory = measured.app.view.laboratory
+    assert laboratory.bench('a').ladder.rows[0].decibels[0] == 30
+    assert laboratory.bench('o').ladder.rows[0].decibels[0] == 70
+    assert [laboratory.bench(name).score('eq-t').decibels for name in ('a', 'o')] == [20, 60]
+
+
+def test_the_numbers_of_both_are_in_the_panel(measured: Rig) -> None:
+    imgui_focus(measured.driver, 'Sticking')
+    shown = replace(measured.app.session.sticking, shown='equivariance')
+    measured.app.session = replace(measured.app.session, sticking=shown)
+    measured.settle()
+    assert '20.0 dB' in measured.texts() and '60.0 dB' in measured.texts()
+    measured.app.session = replace(measured.app.session, sticking=replace(shown, shown='ladder'))
+    measured.settle()
+    measured.driver.click('Sticking/Original')
+    assert measured.app.session.sticking.ladder_of == 'second'
+
+
+def test_a_measurement_of_the_other_picture_that_is_outdated_is_said_so(pair: Rig) -> None:
+    request = pair.app.view.b.asked
+    bench = Bench(request.model, {'ladder': Measurement(ladder(4, 30), subject_of('ladder', request))})
+    pair.app.measuring.laboratory = pair.app.measuring.laboratory.with_bench('b', bench)
+    imgui_focus(pair.driver, 'Sticking')
+    sticking = replace(pair.app.session.sticking, shown='ladder')
+    pair.app.session = replace(pair.app.session, sticking=sticking)
+    pair.settle()
+    assert 'B: measured before the last change.' not in pair.texts()
+    b = replace(pair.app.session.b, filters=BILINEAR)
+    pair.app.session = replace(pair.app.session, b=b)
+    pair.settle()
+    assert 'B: measured before the last change.' in pair.texts()

@@ -262,10 +262,42 @@ def test_a_transform_that_pushes_everything_out_of_the_band_is_said():
     assert 'out of the band' in strip.note
 
 
+def test_a_walk_that_leads_nowhere_is_said():
+    renderer, request = opened(wrap(small_ladder('T')))
+    request = replace(request, latent=replace(request.latent, truncation=0.0))  # every latent is the average one
+    strip = run_to_end(jobs_measure.walk_strip(renderer, request=request, frames=3, stops=2))
+    assert 'hardly changed' in strip.note
+
+
+@pytest.mark.parametrize('job', [jobs_measure.neighbourhood, jobs_measure.registered_average])
+def test_averages_of_what_is_no_number_are_refused_with_a_sentence(job: Any):
+    adapter = Fourier()
+    adapter.module.picture.weight.fill_(math.nan)
+    with pytest.raises(ValueError, match='finite'):
+        measured(job, adapter)
+
+
+def test_an_average_comes_with_the_picture_in_its_middle():
+    renderer, request = opened(Fourier())
+    request = replace(request, latent=replace(request.latent, seeds=((5, 1.0),)))
+    around = run_to_end(jobs_measure.neighbourhood(renderer, request=request, samples=2))
+    assert np.array_equal(around.centre, renderer.render(request).image[..., :3])
+
+
+def test_what_is_left_of_an_average_is_all_where_detail_sticks_and_little_where_it_moves():
+    moving = measured(jobs_measure.neighbourhood, Fourier(), radius=1.0, samples=8).residual
+    stuck = measured(jobs_measure.neighbourhood, Fourier(stuck=100.0), radius=1.0, samples=8).residual
+    assert float(np.median(moving)) < 0.3 and float(np.median(stuck)) > 0.9
+    assert float(stuck.max()) <= 1.0
+
+
 @pytest.mark.parametrize(
     ('job', 'options', 'words'),
     [
         (jobs_measure.walk_strip, {'frames': 0}, 'at least 2 pictures'),
+        (jobs_measure.walk_strip, {'frames': 1}, 'got 1 and 5; make it longer'),
+        (jobs_measure.walk_strip, {'stops': 1}, '2 latents to go between'),
+        (jobs_measure.walk_strip, {'end': (math.nan, 0.5)}, 'no length'),
         (jobs_measure.walk_strip, {'start': (0.5, 0.5), 'end': (0.5, 0.5)}, 'no length'),
         (jobs_measure.walk_strip, {'points': 3}, '3 points'),
         (jobs_measure.neighbourhood, {'radius': 0.0}, 'radius'),

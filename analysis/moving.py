@@ -98,8 +98,9 @@ def affine_lowpass(
     m = matrix.to(device='cpu', dtype=torch.float64)
     # The window of the input lattice ends after `lobes`: what lies farther away than `width` meets none of the kernel.
     width = min(reach + lobes, grid)
-    kernel = _convolved(_sinc_response(m * cutoff_out, _positions(grid, up)), _sinc_taps(grid, reach, up, cutoff_in))
-    kernel *= _convolved(_window_response(m, _positions(width, up), lobes), _window_taps(width, reach, up, lobes))
+    kernel = _convolved_sinc(m * cutoff_out, _positions(grid, up), _sinc_taps(grid, reach, up, cutoff_in))
+    taps = _window_taps(width, reach, up, lobes)
+    kernel *= taps @ _window_response(m, _positions(width, up), lobes) @ taps.T
     phases = F.pad(kernel, (0, 1, 0, 1)).reshape(2 * reach, up, 2 * reach, up)
     phases = phases / phases.sum(dim=(0, 2), keepdim=True) / up**2
     return phases.reshape(2 * reach * up, 2 * reach * up)[:-1, :-1]
@@ -110,33 +111,41 @@ def _positions(grid: int, up: int) -> Tensor:
     return torch.arange(1 - grid * up, grid * up, dtype=torch.float64) / up
 
 
-def _sinc_response(matrix: Tensor, positions: Tensor) -> Tensor:
-    """sinc(u) sinc(v) with (u, v) = matrix (x, y), [y, x] for y <= 0."""
-    upper = positions[: len(positions) // 2 + 1]
-    first, second = (_sinc_of_sum(row[0] * positions, row[1] * upper) for row in matrix[:2])
-    return first.mul_(second)
+def _convolved_sinc(matrix: Tensor, positions: Tensor, taps: Tensor) -> Tensor:
+    """sinc(u) sinc(v) with (u, v) = matrix (x, y) at all `positions` x and y, convolved along both axes by `taps`.
+
+    The response looks the same turned by 180 degrees, and that of a turn turned by 90: a half or a quarter is enough.
+    """
+    middle = len(positions) // 2
+    upper, right = positions[: middle + 1], positions[middle:]
+    (a, b), (c, d) = matrix[0, :2].tolist(), matrix[1, :2].tolist()
+    if (a, b) == (d, -c):
+        quarter = _sinc_of_sum(a * right, b * upper).mul_(_sinc_of_sum(c * right, d * upper))
+        # At (x, y), x < 0, it is what it is at (-y, x).
+        # Products of transposed matrices take several times as long.
+        half = (quarter[:-1].T.contiguous() @ taps[:, :middle].T.contiguous()).flip(0)
+        half += quarter @ taps[:, middle:].T
+    else:
+        half = _sinc_of_sum(a * positions, b * upper).mul_(_sinc_of_sum(c * positions, d * upper)) @ taps.T
+    top = taps[: len(taps) // 2 + 1] @ torch.cat([half, half[:-1].flip(0, 1)])
+    return torch.cat([top, top[:-1].flip(0, 1)])
 
 
 def _sinc_of_sum(x: Tensor, y: Tensor) -> Tensor:
     """sinc(x + y), [y, x]. The sine of a sum is a sum of two products: no sine of every sample."""
-    rows = torch.stack([torch.sin(math.pi * y), torch.cos(math.pi * y)], dim=1)
-    columns = torch.stack([torch.cos(math.pi * x), torch.sin(math.pi * x)])
+    x, y = x * math.pi, y * math.pi
     total = y[:, None] + x
-    near = total.abs() < 1e-6
-    return (rows @ columns).div_(total.mul_(math.pi).masked_fill_(near, 1.0)).masked_fill_(near, 1.0)
+    sines = torch.stack([y.sin(), y.cos()], dim=1) @ torch.stack([x.cos(), x.sin()])
+    # Near zero the quotient is of rounding errors.
+    return torch.where(total.abs() < 1e-6, 1.0, sines.div_(total))
 
 
 def _window_response(matrix: Tensor, positions: Tensor, lobes: int) -> Tensor:
-    """The Lanczos window of u times that of v, [y, x] for y <= 0."""
-    y, x = torch.meshgrid(positions[: len(positions) // 2 + 1], positions, indexing='ij')
-    u, v = matrix[0, 0] * x + matrix[0, 1] * y, matrix[1, 0] * x + matrix[1, 1] * y
+    """The Lanczos window of u times that of v, [y, x]."""
+    columns = positions[:, None]
+    (a, b), (c, d) = matrix[0, :2].tolist(), matrix[1, :2].tolist()
+    u, v = a * positions + b * columns, c * positions + d * columns
     return _lanczos_window(u, lobes) * _lanczos_window(v, lobes)
-
-
-def _convolved(upper: Tensor, taps: Tensor) -> Tensor:
-    """A response, of which the upper half is given and which looks the same turned by 180 degrees, convolved by `taps`."""
-    half = upper @ taps.T
-    return taps @ torch.cat([half, half[:-1].flip(0, 1)])
 
 
 @functools.lru_cache(maxsize=8)
@@ -168,11 +177,10 @@ def apply_affine(
     phases, border = _upsample(image, kernel.to(image), up)
     column, row = _source_positions(image, matrix, up)
     looked_up = _between(phases, up, column + border, row + border)
-    mask = torch.ones_like(column, dtype=torch.bool)
-    for position, size in ((column, image.shape[-1]), (row, image.shape[-2])):
-        # From the picture's edge in fine samples; inside, the kernel meets known samples only.
-        edge = position + (up + 1) / 2
-        mask &= (edge >= border + 1) & (edge < size * up - border - 1)
+    # From the picture's edge in fine samples; inside, the kernel meets known samples only.
+    (height, width), margin = image.shape[-2:], border + 1 - (up + 1) / 2
+    mask = (column >= margin) & (column < width * up - border - 1 - (up + 1) / 2)
+    mask &= (row >= margin) & (row < height * up - border - 1 - (up + 1) / 2)
     return Moved(looked_up.reshape(image.shape), mask.to(image))
 
 
@@ -195,38 +203,43 @@ def _upsample(image: Tensor, kernel: Tensor, up: int) -> tuple[Tensor, int]:
 
 
 def _between(phases: Tensor, up: int, column: Tensor, row: Tensor) -> Tensor:
-    """Bilinear look-ups at fine positions [height, width] in phases as of `_upsample`; zero where they are beyond the edges.
+    """Bilinear look-ups at fine positions [height, width] in phases as of `_upsample`; beyond the edges what is there.
 
     Returns [batch * channels, height * width].
     """
     rows, columns = phases.shape[-2:]
     flat = phases.flatten(1)
-    left, top = column.flatten().floor(), row.flatten().floor()
-    across, down = (column.flatten() - left).to(flat), (row.flatten() - top).to(flat)
-    inside = (left >= 0) & (left < columns * up - 1) & (top >= 0) & (top < rows * up - 1)
-    x, y = left.clamp_(0, columns * up - 2).int(), top.clamp_(0, rows * up - 2).int()
-    # Where the samples of a fine column, or row, begin among the phases.
-    fine_x, fine_y = torch.arange(columns * up, device=flat.device), torch.arange(rows * up, device=flat.device)
-    from_x = (fine_x % up * (rows * columns) + fine_x // up).int()
-    from_y = (fine_y % up * (up * rows * columns) + fine_y // up * columns).int()
+    column = column.flatten().clamp_(0, columns * up - 1.001)
+    row = row.flatten().clamp_(0, rows * up - 1.001)
+    left, top = column.floor(), row.floor()
+    across, down = column.sub_(left).to(flat), row.sub_(top).to(flat)
+    from_x, from_y = _places(rows, columns, up, flat.device)
+    x, y = left.int(), top.int()
     at_x, at_y = (from_x[x], from_x[x + 1]), (from_y[y], from_y[y + 1])
     upper, lower = (
         torch.lerp(flat.index_select(1, at_x[0] + line), flat.index_select(1, at_x[1] + line), across) for line in at_y
     )
-    return torch.lerp(upper, lower, down) * inside
+    return torch.lerp(upper, lower, down)
+
+
+@functools.lru_cache(maxsize=8)
+def _places(rows: int, columns: int, up: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where the samples of each fine column, and of each fine row, begin among phases of [rows, columns] samples."""
+    x, y = torch.arange(columns * up, device=device), torch.arange(rows * up, device=device)
+    from_x = x % up * (rows * columns) + x // up
+    from_y = y % up * (up * rows * columns) + y // up * columns
+    return from_x.int(), from_y.int()
 
 
 def _source_positions(image: Tensor, matrix: Tensor, up: int) -> tuple[Tensor, Tensor]:
     """Where each output pixel lies in the upsampled input: (column, row) in fine samples, float64 [height, width]."""
     height, width = image.shape[-2:]
-    inverse = torch.linalg.inv(matrix.to(device='cpu', dtype=torch.float64))
-    x = (torch.arange(width, dtype=torch.float64) + 0.5) / width - 0.5
-    y = (torch.arange(height, dtype=torch.float64) + 0.5) / height - 0.5
-    row, column = torch.meshgrid(y, x, indexing='ij')
-    source_x = inverse[0, 0] * column + inverse[0, 1] * row + inverse[0, 2]
-    source_y = inverse[1, 0] * column + inverse[1, 1] * row + inverse[1, 2]
-    to_samples = lambda position, size: ((position + 0.5) * size - 0.5) * up  # noqa: E731
-    return to_samples(source_x, width).to(image.device), to_samples(source_y, height).to(image.device)
+    (a, b, x), (c, d, y), _ = torch.linalg.inv(matrix.to(device='cpu', dtype=torch.float64)).tolist()
+    across = (torch.arange(width, dtype=torch.float64, device=image.device) + 0.5) / width - 0.5
+    down = ((torch.arange(height, dtype=torch.float64, device=image.device) + 0.5) / height - 0.5)[:, None]
+    column = across * (a * width * up) + (down * b + (x + 0.5)).mul_(width * up).sub_(0.5 * up)
+    row = across * (c * height * up) + (down * d + (y + 0.5)).mul_(height * up).sub_(0.5 * up)
+    return column, row
 
 
 def rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES) -> Moved:

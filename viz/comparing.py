@@ -65,7 +65,14 @@ def is_linked(session: Session) -> bool:
 
 
 def aligned(lead: Placement, picture: Picture, pane: Rectangle) -> Placement:
-    """Where another picture lies so that its image canvas covers the same place of its pane as that of `lead`."""
+    """Where another picture lies so that its image canvas covers the same place of its pane as that of `lead`.
+
+    Contact sheets are as wide as each other: so their cells meet, if these are as many.
+    """
+    if picture.sheet is not None and lead.picture.sheet is not None:
+        width, left, top = lead.frame.width, lead.frame.left - lead.pane.left, lead.frame.top - lead.pane.top
+        size = width, width * picture.height / picture.width
+        return Placement(picture, pane, Rectangle(pane.left + left, pane.top + top, *size))
     canvas = lead.canvas
     pixel = canvas.width / max(picture.cell_width - 2 * picture.margin, 1e-6)
     left = canvas.left - picture.margin * pixel + pane.left - lead.pane.left

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from imgui_bundle import ImVec2, imgui
 
-from gui_utils import plots, theme
+from gui_utils import plots, theme, widgets
 from render.difference import Difference, difference
 from render.result import RenderResult
 from render.session import PictureName, Session
@@ -163,7 +163,7 @@ def _draw_difference(
     found = desk.computed_of_both('difference', one, other, difference)
     canvas, em, pane = imgui.get_window_draw_list(), imgui.get_font_size(), lead.pane
     if isinstance(found, str):
-        overlay.draw_pill(found, *pane.center, canvas)
+        _draw_sentence(found, pane)
         return
     height, width = found.values.shape
     sheet = lead.picture.sheet
@@ -186,6 +186,16 @@ def _draw_difference(
     if place is not None:
         text = difference_at(found, *place)
         overlay.draw_pill(text, pane.center[0], pane.bottom - 6.5 * em, canvas)
+
+
+def _draw_sentence(sentence: str, pane: Rectangle) -> None:
+    """In the middle of the pane, in as many lines as it needs."""
+    em = imgui.get_font_size()
+    width = min(26 * em, pane.width - 2 * em)
+    imgui.set_cursor_screen_pos(ImVec2(round(pane.center[0] - width / 2), round(pane.center[1] - 2 * em)))
+    if imgui.begin_child('no difference', ImVec2(width, 0.0), imgui.ChildFlags_.auto_resize_y):
+        widgets.text(sentence)
+    imgui.end_child()
 
 
 def _draw_scale(x: float, y: float, top: float, found: Difference, colours: plots.ColourMap, desk: Desk) -> None:

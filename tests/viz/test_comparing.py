@@ -10,9 +10,10 @@ from imgui_bundle import imgui
 from render.compare import pictures
 from render.difference import difference
 from render.measures import EquivarianceScore, Ladder, LadderRow
-from render.request import FilterSpec
+from render.request import FilterSpec, ViewSpec
 from render.session import CompareState, FilterState, LatentState, LayerState, Session, Side, TransformState
 from render.session_file import session_from_bytes, session_text
+from render.sheet import sheet_layout
 from render.worker import Progress
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import KEY, make_info, make_layers, make_spectrum, waves, without
@@ -408,3 +409,15 @@ def test_a_measurement_of_the_other_picture_that_is_outdated_is_said_so(pair: Ri
     pair.app.session = replace(pair.app.session, b=b)
     pair.settle()
     assert 'B: measured before the last change.' in pair.texts()
+
+
+def test_contact_sheets_are_as_wide_as_each_other() -> None:
+    view = ViewSpec(mode='sheet')
+    wide, narrow = (
+        Picture(layout.width, layout.height, layout.cell_width, layout.cell_height, margin, layout)
+        for layout, margin in ((sheet_layout(view, 25, 104, 104), 20), (sheet_layout(view, 25, 80, 80), 8))
+    )
+    lead = Placement(wide, Rectangle(0, 0, 600, 600), Rectangle(10, 20, wide.width / 2, wide.height / 2))
+    frame = comparing.aligned(lead, narrow, lead.pane).frame
+    assert (frame.left, frame.top, frame.width) == (10, 20, wide.width / 2)
+    assert frame.height == pytest.approx(wide.height / 2, rel=0.01)

@@ -249,15 +249,6 @@ def test_filters_are_chosen_for_a_direction(tester: PanelTester) -> None:
     assert tester.click(filter_panel, state, 'Down', INFO).direction == 'down'
 
 
-def test_filters_are_chosen_for_some_layers(tester: PanelTester) -> None:
-    state = FilterState('bilinear', response_layer='synthesis.L3_52_32')
-    state = tester.click(filter_panel, state, 'Chosen', INFO)
-    assert state.layers is not None and len(state.layers) == 14
-    state = tester.click(filter_panel, state, '3', INFO)
-    assert state.layers is not None and len(state.layers) == 13 and 'synthesis.L3_52_32' not in state.layers
-    assert tester.click(filter_panel, state, 'All', INFO).layers is None
-
-
 def test_the_response_of_both_filters_is_plotted(tester: PanelTester) -> None:
     from tests.viz.conftest import sample_request
 

@@ -14,7 +14,7 @@ from networks.files.limits import damaged, too_big
 from networks.files.openvino_ir import Graph, Node, Source
 from networks.openvino_steps import MAX_ELEMENTS, run_step
 
-Kind = Literal['constant', 'scale', 'conv', 'noise', 'bias', 'relu', 'up', 'other']
+Kind = Literal['constant', 'start', 'scale', 'conv', 'noise', 'bias', 'relu', 'up', 'other']
 BATCH = -1
 """In a shape: as many as pictures are made at once."""
 Shapes = Mapping[Source, tuple[int, ...]]
@@ -253,7 +253,7 @@ def _belongs(before: Kind, kind: Kind, following: Kind | None) -> bool:
     if kind == 'bias':
         return before == 'conv' and following != 'relu'
     if kind == 'other':
-        return before == 'constant'  # copies of it
+        return before in ('constant', 'start')  # copies of it
     if kind == 'up':
         return before == 'other'  # the same features in another order
     return kind == 'relu' and before == 'bias'
@@ -261,7 +261,7 @@ def _belongs(before: Kind, kind: Kind, following: Kind | None) -> bool:
 
 def _kind(graph: Graph, before: Cut | None, after: Cut, shapes: Shapes) -> Kind:
     if before is None:
-        return 'constant'
+        return 'constant' if _is_fixed(graph, after.source) else 'start'
     if after.shape[-1] > before.shape[-1]:
         return 'up'
     nodes = {node.identity: node for node in graph.nodes}
@@ -283,8 +283,20 @@ def _kind(graph: Graph, before: Cut | None, after: Cut, shapes: Shapes) -> Kind:
     return 'other'
 
 
+def _is_fixed(graph: Graph, source: Source) -> bool:
+    """Whether a value is the same for every latent; that there are as many as latents does not count."""
+    return 'latents' not in _needs(graph, None, source)[1].values()
+
+
 def _steps_between(graph: Graph, before: Source | None, after: Source, shapes: Shapes) -> Steps:
     """What leads from the features at `before`, and the latents, to the value at `after`."""
+    needed, feeds = _needs(graph, before, after)
+    feeds = feeds or {_input_of(graph): 'latents'}  # a constant alone: it needs to know how many pictures
+    return Steps([node for node in graph.nodes if node.identity in needed], feeds, after, shapes)
+
+
+def _needs(graph: Graph, before: Source | None, after: Source) -> tuple[set[str], dict[Source, str]]:
+    """The steps behind the value at `after`, and what they read from outside (see `Steps`)."""
     nodes = {node.identity: node for node in graph.nodes}
     feeds: dict[Source, str] = {}
     needed: set[str] = set()
@@ -298,5 +310,4 @@ def _steps_between(graph: Graph, before: Source | None, after: Source, shapes: S
         elif source[0] not in needed:
             needed.add(source[0])
             waiting += nodes[source[0]].sources if nodes[source[0]].kind != 'ShapeOf' else ()
-    feeds = feeds or {_input_of(graph): 'latents'}  # a constant alone: it needs to know how many pictures
-    return Steps([node for node in graph.nodes if node.identity in needed], feeds, after, shapes)
+    return needed, feeds

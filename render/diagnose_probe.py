@@ -17,6 +17,7 @@ from analysis.diagnosis_signal import EQ_SCALE_DB, Resampling
 from networks import stylegan2
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
+from networks.openvino import Layered
 from render.diagnose_cures import alias_free_layer
 from render.diagnose_plain import measured_folding_db, measured_images_db
 from render.diagnose_replay import AGREES_DB, Replay, replay
@@ -149,6 +150,10 @@ def _facts(one: Met, *, last: bool) -> LayerFacts | None:
 def constants(adapter: Inspectable) -> Iterator[LayerFacts]:
     """Learned constants of StyleGAN2's kind."""
     for name, module in adapter.module.named_modules():
+        if isinstance(module, Layered):
+            for label in [label for label, kind in module.kinds.items() if kind == 'constant']:
+                rate = float(module.shapes[label][-1])
+                yield LayerFacts(label, rate, rate, constant=True)
         if isinstance(module, stylegan2.SynthesisBlock) and module.has_const:
             label = f'{name.rpartition(".")[2]}.const'
             yield LayerFacts(label, float(module.side), float(module.side), constant=True)

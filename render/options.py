@@ -37,7 +37,7 @@ class WindowOptions:
 
     path: Positional[MaybeOpened] = None
     """What to open: snapshot (.pkl, .safetensors), run directory, session .json, PNG or MP4 written by this program,
-    demo:NAME, package.module:function. Without it: where the last session was, else the demo."""
+    demo:NAME, random-face:, package.module:function. Without it: where the last session was, else the demo."""
     second: Positional[MaybeOpened] = None
     """A second model, beside the first: both are compared."""
     headless: bool = False

@@ -50,7 +50,7 @@ def test_pictures_do_not_depend_on_how_many_are_made_at_once(tmp_path: Path):
 
 def test_the_graph_is_cut_into_layers_that_do_one_thing_each(tmp_path: Path):
     network = layered(tmp_path)
-    assert list(network.kinds.values()) == ['constant', 'conv', 'noise', 'relu', 'scale', 'up', 'conv']
+    assert list(network.kinds.values()) == ['start', 'conv', 'noise', 'relu', 'scale', 'up', 'conv']
     assert network.shapes['L4_8_up'] == (BATCH, 3, 8, 8)
 
 
@@ -68,7 +68,7 @@ def test_a_layer_runs_on_larger_features_than_in_the_picture(tmp_path: Path):
 
 def test_a_layer_that_needs_the_latent_says_so(tmp_path: Path):
     with pytest.raises(TypeError, match='reads latents'):
-        layered(tmp_path).get_submodule('L0_4_constant')(None)
+        layered(tmp_path).get_submodule('L0_4_start')(None)
 
 
 # The package
@@ -84,7 +84,7 @@ def test_the_package_is_opened_without_being_imported(installed: Path):
 
 def test_layers_that_only_rescale_are_not_listed(installed: Path):
     labels = [layer.label for layer in open_model(RANDOM_FACE).info.layers]
-    assert labels == ['L0_4_constant', 'L1_4_conv', 'L2_4_noise', 'L3_4_relu', 'L4_8_up', 'L5_8_conv']
+    assert labels == ['L0_4_start', 'L1_4_conv', 'L2_4_noise', 'L3_4_relu', 'L4_8_up', 'L5_8_conv']
 
 
 def test_noise_can_be_left_out_and_drawn_again(installed: Path):

@@ -1,5 +1,6 @@
 """The open models: at most two (an A/B comparison) and the one being loaded."""
 
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -19,6 +20,7 @@ MAX_MODELS = 2
 LoadProgress = Callable[[float, str], None]
 """(fraction 0 to 1, what is being done); may raise to stop."""
 _ATTEMPTS = 3
+_log = logging.getLogger(__name__)
 
 
 def choose_device(name: str = 'auto') -> torch.device:
@@ -37,6 +39,12 @@ def device_title(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type.upper()
 
 
+def use_full_float32() -> None:
+    """Compute float32 as such on a GPU: TF32 keeps 10 bits of a mantissa, which measurements would show as aliases."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
 class ModelStore:
     """Opens models and keeps the last used ones. The only owner of networks.
 
@@ -46,6 +54,8 @@ class ModelStore:
     def __init__(self, device: torch.device | str = 'cpu', *, opener: Callable[..., Inspectable] = open_model):
         """`opener`: stands in for `networks.sources.open_model` in tests."""
         self.device = torch.device(device)
+        if self.device.type == 'cuda':
+            use_full_float32()
         self._opener = opener
         self._models: OrderedDict[ModelKey, Inspectable] = OrderedDict()
         self._lock = threading.Lock()
@@ -98,6 +108,27 @@ class ModelStore:
 
     def __len__(self) -> int:
         return len(self._models)
+
+    def open_keys(self) -> frozenset[ModelKey]:
+        """Of the models that are open."""
+        with self._lock:
+            return frozenset(self._models)
+
+    def leave_gpu(self) -> None:
+        """Go on with the CPU, for good. Models are read from their files again when they are next wanted.
+
+        One that a function made is moved, or closed where the device does not even give it back.
+        """
+        self.device = torch.device('cpu')
+        with self._lock:
+            for key, adapter in list(self._models.items()):
+                if is_function(key.path) or not key.sha256:
+                    try:
+                        adapter.module.to('cpu')
+                        continue
+                    except RuntimeError as error:
+                        _log.warning('%s could not be brought to the CPU: %s', key.path, error)
+                del self._models[key]
 
     def _load_file(self, path: str, network: str, on_progress: LoadProgress | None) -> tuple[ModelKey, Inspectable]:
         """Key and model of one and the same content, even while a trainer replaces the file."""

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,8 +20,10 @@ from ops.fast_cpu import library
 from render import metering
 from render.capture import never, run_to
 from render.filters import Edited, edited, filter_curves
+from render.graphs import CudaRecorder, GraphCache, Replay
 from render.models import ModelStore, device_title
 from render.request import IDENTITY, FilterSpec, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
+from render.rescue import Rescue
 from render.result import FilterCurve, RenderResult, Spectrum, Statistics
 from render.views import picture, power_of, spectrum_of_power, statistics_of
 from render.worker import Abandoned, IsStale
@@ -54,6 +56,10 @@ class Memo(Generic[Key, Value]):
             self._values[key] = value
         self._values.move_to_end(key)
         return self._values[key]
+
+    def clear(self) -> None:
+        """Forget every value."""
+        self._values.clear()
 
 
 Noted = tuple[Tensor, tuple[str, ...]]
@@ -99,6 +105,8 @@ class Renderer:
         self._statistics: Memo[int, Statistics] = Memo()
         self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
         self._edited: WeakKeyDictionary[Inspectable, Memo[FilterSpec, Edited]] = WeakKeyDictionary()
+        self._graphs = GraphCache(CudaRecorder())
+        self._rescue = Rescue(models, self._forget)
 
     def adapter(self, request: RenderRequest) -> Inspectable:
         """The generator of `request` with the filters it asks for: what every measurement looks into.
@@ -110,12 +118,17 @@ class Renderer:
     def _adapter(self, request: RenderRequest) -> Edited:
         """`adapter`, and what of the changes could not be done."""
         base, spec = self.models.get(request.model), request.synthesis.filters
-        memo = self._edited.setdefault(base, Memo())  # closed models are not kept alive
+        if spec == FilterSpec() or 'filters' not in base.info.capabilities:
+            return edited(base, spec)  # itself: to remember it would keep it alive when it is closed
+        memo = self._edited.setdefault(base, Memo())
         return memo.get(spec, lambda: edited(base, spec))
 
     def render(self, request: RenderRequest, is_stale: IsStale = never) -> RenderResult:
         """The answer to `request`. Raises `Abandoned` once `is_stale()`, `BadFile` if the model cannot be had,
         `ValueError` for what it does not have."""
+        return self._rescue.run(lambda: self._render(request, is_stale))
+
+    def _render(self, request: RenderRequest, is_stale: IsStale) -> RenderResult:
         started = time.perf_counter()
         adapter, changes = self._adapter(request)
         with torch.inference_mode():
@@ -124,7 +137,7 @@ class Renderer:
             result = self._view(adapter, request, activation, is_stale)
         return replace(
             result,
-            notes=(*changes, *activation.notes, *result.notes, *_backend_notes()),
+            notes=(*changes, *activation.notes, *result.notes, *self._device_notes(), *_backend_notes()),
             device=device_title(self.models.device),
             provisional=activation.provisional,
             seconds=time.perf_counter() - started,
@@ -136,8 +149,25 @@ class Renderer:
 
     def tensor(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """The tensor that `request` shows, [channels, height, width] as the network made it. It must not be changed."""
-        with torch.inference_mode():
-            return self._activation(self.adapter(request), request, is_stale).x
+
+        def run() -> Tensor:
+            with torch.inference_mode():
+                return self._activation(self.adapter(request), request, is_stale).x
+
+        return self._rescue.run(run)
+
+    def _forget(self) -> None:
+        """Drop everything on the device that can be computed again."""
+        memos = self.latents, self.activations, self.references, self._errors, self._powers, self._statistics
+        for memo in memos:
+            memo.clear()
+        self._edited.clear()
+        self._graphs.clear()
+
+    def _device_notes(self) -> tuple[str, ...]:
+        """What happened to the device, and whether pictures are replayed, for the performance panel."""
+        graphs = (self._graphs.note(),) if self.models.device.type == 'cuda' else ()
+        return (*graphs, self._rescue.note) if self._rescue.note else graphs
 
     def power(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """Power spectrum [height, width] of what `request` shows. For averages: what the view remembers stays."""
@@ -181,7 +211,8 @@ class Renderer:
             settled = self.is_settled()
             ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent))
             with self._kernels():
-                x, more = synthesize(adapter, ws, synthesis, is_stale)
+                replay = self._graphs.for_picture(request, adapter.info, self.models)
+                x, more = synthesize(adapter, ws, synthesis, is_stale, replay)
             provisional = not (settled and self.is_settled()) and not self.wait_for_kernels
             self.syntheses += 1
             return Activation(x, (*notes, *more), self.syntheses, provisional)
@@ -269,9 +300,11 @@ def make_latents(adapter: Inspectable, spec: LatentSpec) -> Noted:
     return ws, tuple(notes)
 
 
-def synthesize(adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: IsStale = never) -> Noted:
+def synthesize(
+    adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: IsStale = never, replay: Replay | None = None
+) -> Noted:
     """The tensor [channels, height, width] that the request shows, of latents [1, num_ws, w_dim]; layers after it do not
-    run. Raises `Abandoned` once `is_stale()`, `ValueError` for a layer that it does not have."""
+    run. Raises `Abandoned` once `is_stale()`, `ValueError` for a layer that it does not have. `replay`: runs it in one go."""
     adapter, notes = edited(adapter, spec.filters)
     overrides: Mapping[str, Tensor] = {}
     if spec.transform != IDENTITY and 'transform' in adapter.info.capabilities:
@@ -280,15 +313,23 @@ def synthesize(adapter: Inspectable, ws: Tensor, spec: SynthesisSpec, is_stale: 
         overrides = adapter.transform(matrix)
     elif spec.transform != IDENTITY:
         notes = (*notes, f'The picture is not moved: {adapter.info.why_not("transform")}')
-    output = run_to(
-        adapter.module,
-        lambda: adapter.synthesize(
-            ws, overrides, noise=spec.noise, noise_seed=spec.noise_seed, float32=spec.precision == 'float32'
-        ),
-        spec.layer,
-        edits=spec.edits,
-        watch=[layer.name.partition('#')[0].partition(':')[0] for layer in adapter.info.layers],
-        is_stale=is_stale,
+    options: dict[str, Any] = {'noise': spec.noise, 'noise_seed': spec.noise_seed}
+    options['float32'] = spec.precision == 'float32'
+
+    def run(ws: Tensor, overrides: Mapping[str, Tensor]) -> Tensor:
+        return adapter.synthesize(ws, overrides, **options)
+
+    output = (
+        replay(run, ws, overrides)
+        if replay is not None
+        else run_to(
+            adapter.module,
+            lambda: run(ws, overrides),
+            spec.layer,
+            edits=spec.edits,
+            watch=[layer.name.partition('#')[0].partition(':')[0] for layer in adapter.info.layers],
+            is_stale=is_stale,
+        )
     )
     if output.ndim != 4:
         raise ValueError(

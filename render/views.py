@@ -53,7 +53,7 @@ def picture(x: Tensor, view: ViewSpec, *, transform: Affine = IDENTITY, rate: fl
         image = to_rgba8(scaled if scaled.shape[0] == 3 else _three(scaled))
     if mask is not None:
         image[..., 3] = mask.to(torch.uint8) * 255
-    return Picture(image.cpu().numpy(), read_only(values), notes)
+    return Picture(on_host(image).numpy(), read_only(values), notes)
 
 
 def to_rgba8(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -180,7 +180,7 @@ def _sheet(x: Tensor, view: ViewSpec, transform: Affine, rate: float | None) -> 
         if mask is not None:
             cell[..., 3] = mask[:height, :width].to(torch.uint8) * 255
         values[0, top : top + height, left : left + width] = cells[index]
-    return Picture(image.cpu().numpy(), read_only(values), notes)
+    return Picture(on_host(image).numpy(), read_only(values), notes)
 
 
 def _mark_nan(image: Tensor, x: Tensor) -> Tensor:
@@ -191,8 +191,18 @@ def _mark_nan(image: Tensor, x: Tensor) -> Tensor:
     return image
 
 
+def on_host(x: Tensor) -> Tensor:
+    """`x` in the CPU's memory. From a GPU by way of page-locked memory, which the device can write without a detour."""
+    if x.device.type != 'cuda':
+        return x.cpu()
+    host = torch.empty(x.shape, dtype=x.dtype, pin_memory=True)
+    host.copy_(x, non_blocking=True)
+    torch.cuda.current_stream(x.device).synchronize()
+    return host
+
+
 def read_only(values: Tensor) -> np.ndarray:
     """The values as an array that nobody writes into."""
-    array = values.cpu().numpy()
+    array = on_host(values).numpy()
     array.flags.writeable = False  # it may be the renderer's own memory of the activation
     return array

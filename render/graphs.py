@@ -1,0 +1,162 @@
+"""A picture as one CUDA graph: what is launched once per layer and step is recorded, and replayed with one call.
+
+A graph holds for the shape of a request: latent, transform and filters go in as tensors, so a drag replays one graph.
+Who records is given, so that all but the recording itself is tested without a GPU.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from networks.info import GeneratorInfo
+from render.models import ModelStore
+from render.request import ModelKey, RenderRequest, SynthesisSpec
+from render.rescue import trouble
+
+Function = Callable[..., Tensor]
+"""Of tensors: launches on the current stream only, waits for nothing, decides nothing by their values."""
+Synthesize = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+"""Of latents and overrides."""
+Replay = Callable[[Synthesize, Tensor, Mapping[str, Tensor]], Tensor]
+FAMILIES = ('stylegan2', 'stylegan3')
+"""Our own networks: they launch the same kernels whatever the numbers. Nobody knows that of a user's module."""
+ENTRIES = 4
+"""Two sides of a comparison, moved and not moved."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """What was recorded."""
+
+    replay: Callable[[], None]
+    """Run it again, with what the inputs hold now."""
+    output: Tensor
+    """Written by every replay."""
+
+
+class Recorder(Protocol):
+    """Who records."""
+
+    def record(self, function: Function, inputs: tuple[Tensor, ...]) -> Recording:
+        """`function(*inputs)`, ready to be replayed. Raises `RuntimeError` where that is not possible."""
+        ...
+
+
+class CudaRecorder:
+    """Records CUDA graphs."""
+
+    WARM_UP = 2
+    """Runs before: kernels are compiled, libraries choose their algorithms."""
+
+    def record(self, function: Function, inputs: tuple[Tensor, ...]) -> Recording:
+        """See `Recorder.record`."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(self.WARM_UP):
+                function(*inputs)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = function(*inputs)
+        return Recording(graph.replay, output)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    inputs: tuple[Tensor, ...]
+    recording: Recording
+
+
+class GraphCache:
+    """The last few graphs, by the shape of the request. A shape is recorded when it comes the second time."""
+
+    def __init__(self, recorder: Recorder, entries: int = ENTRIES):
+        self._recorder, self._limit = recorder, entries
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._seen: OrderedDict[Hashable, None] = OrderedDict()
+        self._refused: dict[Hashable, str] = {}
+        self.replays = 0
+
+    def call(self, key: Hashable, function: Function, inputs: tuple[Tensor, ...]) -> Tensor:
+        """`function(*inputs)`, replayed where possible. `key`: everything that decides it beside the numbers in `inputs`."""
+        entry = self._entries.get(key)
+        if entry is None and key in self._seen and key not in self._refused:
+            entry = self._record(key, function, inputs)
+        if entry is None:
+            self._note(key)
+            return function(*inputs)
+        self._entries.move_to_end(key)
+        for static, given in zip(entry.inputs, inputs, strict=True):
+            static.copy_(given)
+        entry.recording.replay()
+        self.replays += 1
+        return entry.recording.output.clone()  # the next replay writes there again
+
+    def for_picture(self, request: RenderRequest, info: GeneratorInfo, models: ModelStore) -> Replay | None:
+        """How a picture is replayed; None where it runs step by step."""
+        model, spec = request.model, request.synthesis
+        if models.device.type != 'cuda' or info.family not in FAMILIES or not can_record(spec):
+            return None
+        self.keep(models.open_keys())
+
+        def replay(run: Synthesize, ws: Tensor, overrides: Mapping[str, Tensor]) -> Tensor:
+            names = sorted(overrides)
+            inputs = (ws, *(overrides[name] for name in names))
+            key = key_of(model, spec, ws, overrides)
+            return self.call(key, lambda ws, *rest: run(ws, dict(zip(names, rest, strict=True))), inputs)
+
+        return replay
+
+    def keep(self, models: Collection[ModelKey]) -> None:
+        """Drop the graphs of every other model: they would keep it in memory. Keys begin with their model."""
+        for key in [key for key in self._entries if isinstance(key, tuple) and key[0] not in models]:
+            del self._entries[key]
+
+    def clear(self) -> None:
+        """Drop every graph; they are recorded again when asked for."""
+        self._entries.clear()
+        self._seen.clear()
+
+    def note(self) -> str:
+        """For the performance panel."""
+        if self._refused:
+            return f'graphs: not recorded ({list(self._refused.values())[-1]}), so every layer is launched anew'
+        return f'graphs: {len(self._entries)} recorded, {self.replays} pictures replayed'
+
+    def _record(self, key: Hashable, function: Function, inputs: tuple[Tensor, ...]) -> _Entry | None:
+        statics = tuple(given.clone() for given in inputs)
+        try:
+            recording = self._recorder.record(function, statics)
+        except RuntimeError as error:
+            if trouble(error) is not None:
+                raise  # the device itself is in trouble: not for us
+            self._refused[key] = ' '.join(str(error).split())[:160]
+            _log.warning('a CUDA graph could not be recorded: %s', error)
+            return None
+        while len(self._entries) >= self._limit:
+            self._entries.popitem(last=False)
+        entry = self._entries[key] = _Entry(statics, recording)
+        return entry
+
+    def _note(self, key: Hashable) -> None:
+        self._seen[key] = None
+        while len(self._seen) > 4 * self._limit:
+            self._refused.pop(self._seen.popitem(last=False)[0], None)
+
+
+def can_record(spec: SynthesisSpec) -> bool:
+    """Whether a picture runs through without looking at layers, changing them, or drawing new numbers on the way."""
+    return spec.layer is None and not spec.edits and spec.noise != 'random'
+
+
+def key_of(model: ModelKey, spec: SynthesisSpec, ws: Tensor, overrides: Mapping[str, Tensor]) -> Hashable:
+    """What decides a picture beside the latent's and the overrides' numbers."""
+    shapes = tuple((name, tuple(one.shape), one.dtype) for name, one in sorted(overrides.items()))
+    return model, spec.filters, spec.noise, spec.noise_seed, spec.precision, tuple(ws.shape), ws.dtype, shapes

@@ -141,16 +141,21 @@ def heatmap(
     bar_label: str = '',
     height: float = 16.0,
     filter: Filter = 'nearest',
+    fills: bool = False,
 ) -> tuple[float, float] | None:
     """Draw a picture of numbers with axes and a scale of colours; returns the place under the mouse in axis units.
 
     `values`: [height, width], the first row at the top. Drawn again only if it is another array than before.
     `extent`: left, right, bottom, top of the picture in axis units. `limits`: values of the first and the last colour.
+    `fills`: the axes have nothing to do with each other, so the picture is as wide and high as there is room.
     """
     left, right, bottom, top = extent
-    width, height = _heatmap_size(abs((right - left) / (top - bottom)), height, bool(x_label), bool(y_label))
+    if fills:
+        width = max(imgui.get_content_region_avail().x - _COLOUR_BAR_EM * imgui.get_font_size(), 1.0)
+    else:
+        width, height = _heatmap_size(abs((right - left) / (top - bottom)), height, bool(x_label), bool(y_label))
     place, area = None, None
-    with _plot(title, height, key=extent, width=width, flags=_EQUAL) as condition:
+    with _plot(title, height, key=extent, width=width, flags=0 if fills else _EQUAL) as condition:
         if condition:
             implot.setup_axes(x_label, y_label, _NO_GRID, _NO_GRID)
             implot.setup_axes_limits(left, right, bottom, top, condition)

@@ -231,6 +231,8 @@ class WindowState:
     """The first-run hint was followed or closed."""
     scale: float | None = None
     """How large everything is drawn. None = as the monitor says."""
+    run: Literal['losses', 'equivariance', 'spectra'] = 'losses'
+    """What is plotted of a training run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ TORCH_FREE = {
     'render/clips.py',
     'render/sheet.py',
     'render/follow.py',
+    'render/run_log.py',
     'render/png_session.py',
     'render/source.py',
 }

@@ -231,6 +231,7 @@ class App:
         self._surveying.poll(self.session)
         if (newer := self._following.poll(self.session, is_opening=self.opening.is_busy)) is not None:
             self.begin((newer,))
+        self.view = self._following.noted(self.view)
         if self.view.surveys is not self._surveying.surveys:
             self.view = replace(self.view, surveys=self._surveying.surveys)
         if self.view.opening is not self.opening.task or self.view.recording is not self.captures.clip:
@@ -297,6 +298,8 @@ class App:
         match command:
             case commands.OpenPath(path, beside):
                 self.open(path, beside=beside)
+            case commands.ShowSnapshot(name):
+                self.begin(self._following.show(name, self.session))
             case commands.Browse(True):
                 self.dialog.open('open beside', 'Open a generator as side B', types=OPENABLE)
             case commands.Browse():

@@ -18,6 +18,14 @@ class OpenPath:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowSnapshot:
+    """Open another snapshot of the training run in place."""
+
+    name: str | None
+    """File name in the run's folder; None: the newest, and each one that follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Browse:
     """Show the system's dialog for choosing a file."""
 

@@ -1,31 +1,75 @@
-"""Following a training run: once a second, whether the folder that is open has a newer snapshot."""
+"""Following a training run: once a second, whether the folder that is open has a newer snapshot, and what it has written."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from render.follow import INTERVAL_SECONDS, Follower
+from render.run_log import RunReader, run_folder_of
 from render.session import Session
 from viz.opening import Plan
+from viz.run_view import RunView
+from viz.view import View
 
 
 class Following:
-    """Watches the folder of side A's model, if it is one."""
+    """Watches the folder of side A's model, and the run that the active side's model comes from."""
 
     def __init__(self) -> None:
         self._follower: Follower | None = None
+        self._reader: RunReader | None = None
+        self._path: str | None = None
         self._looked_at = -INTERVAL_SECONDS
+        self.run: RunView | None = None
+        """What is known of the run, or None without one."""
 
     def poll(self, session: Session, *, is_opening: bool) -> Plan | None:
         """The newer snapshot to open in place of the old, or None. While something is opened, nothing is."""
         now = time.monotonic()  # the window's clock stands still while it sleeps
-        key = session.a.model
-        if now - self._looked_at < INTERVAL_SECONDS or key is None:
+        if now - self._looked_at < INTERVAL_SECONDS and self._path == _path_of(session):
             return None
         self._looked_at = now
+        self._read(_path_of(session))
+        key = session.a.model
+        if key is None:
+            return None
         if self._follower is None or str(self._follower.folder) != key.path:
             self._follower = Follower(Path(key.path)) if Path(key.path).is_dir() else None
         if self._follower is None or not self._follower.changed() or is_opening:
             return None
         return Plan(key.path, 'a', key.network)
+
+    def noted(self, view: View) -> View:
+        """With what is known of the run."""
+        return view if view.run is self.run else replace(view, run=self.run)
+
+    def show(self, name: str | None, session: Session) -> tuple[Plan, ...]:
+        """How to open the snapshot called `name` in place of what is shown; None: the newest, and follow again."""
+        if self.run is None:
+            return ()
+        self.run = replace(self.run, wanted=name)
+        folder = self.run.log.folder
+        path = str(folder if name is None else folder / name)
+        return (Plan(path, session.active if session.b is not None else 'a', scrubs=True),)
+
+    def _read(self, path: str | None) -> None:
+        """Look at the run that `path` belongs to."""
+        self._path = path
+        folder = None if path is None else run_folder_of(path)
+        if folder is None or path is None:
+            self._reader = self.run = None
+            return
+        if self._reader is None or self._reader.folder != folder:
+            self._reader, self.run = RunReader(folder), None
+        log, shown = self._reader.poll(), None if Path(path) == folder else Path(path).name
+        known = self.run
+        if known is None or known.log is not log or known.shown != shown:
+            wanted = shown if known is None or known.shown != shown else known.wanted
+            self.run = RunView(log, shown, wanted)
+
+
+def _path_of(session: Session) -> str | None:
+    model = session.current.model
+    return None if model is None else model.path

@@ -35,6 +35,8 @@ class Plan:
     """The user named a function of their own on the command line."""
     beside: bool = False
     """For side B, which comes into being if nothing is compared."""
+    scrubs: bool = False
+    """Another snapshot of the same training run: nothing to remember among what was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def after_opening(session: Session, success: Success) -> Session:
     side = session.side(plan.side) if plan.side == 'a' or session.b is not None else session.a
     side = fit_side(replace(side, model=opened.key), opened.info)
     session = with_named_side(session, plan.side, side) if plan.side == 'a' or session.b is not None else session
-    return with_recent(session, plan.path)
+    return session if plan.scrubs else with_recent(session, plan.path)
 
 
 def remark_after(success: Success) -> str | None:

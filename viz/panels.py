@@ -21,6 +21,7 @@ from viz.mixing_panel import mixing_panel
 from viz.model_panel import model_panel
 from viz.noise_panel import noise_panel
 from viz.performance_panel import performance_panel
+from viz.run_panel import run_panel
 from viz.shortcuts import with_shown_layer
 from viz.spectrum_views import spectrum_views
 from viz.sticking_panel import sticking_panel
@@ -29,6 +30,7 @@ from viz.truncation_panel import truncation_panel
 from viz.view import Desk
 
 LAYERS_TITLE = 'Layers'
+RUN_TITLE = 'Run'
 SPECTRUM_TITLE = 'Spectrum'
 TRUNCATION_ROWS = 2.8
 """Height of the truncation section below the map of seeds, in rows of controls."""
@@ -111,6 +113,7 @@ PANELS: tuple[Panel, ...] = (
     Panel('Styles', layout.LEFT_BOTTOM, _styles),
     Panel('Noise', layout.LEFT_BOTTOM, _noise),
     Panel(LAYERS_TITLE, layout.RIGHT_TOP, _layers),
+    Panel(RUN_TITLE, layout.RIGHT_TOP, run_panel),
     Panel(SPECTRUM_TITLE, layout.RIGHT_BOTTOM, _spectrum),
     Panel('Sticking', layout.RIGHT_BOTTOM, _sticking),
     Panel('Filters', layout.RIGHT_BOTTOM, _filters),
@@ -123,7 +126,7 @@ def draw_panels(session: Session, desk: Desk) -> tuple[Session, bool]:
     """Draw every panel that is open; returns the session after the controls, and whether a list takes the arrow keys."""
     arrows_taken = False
     for panel in PANELS:
-        if panel.title in session.window.hidden:
+        if panel.title in session.window.hidden or (panel.title == RUN_TITLE and desk.view.run is None):
             continue
         with widgets.panel(panel.title) as shows:
             if panel.title == SPECTRUM_TITLE:

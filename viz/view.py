@@ -18,6 +18,7 @@ from viz.commands import Ask
 from viz.findings import Laboratory
 from viz.history import History
 from viz.measure import Measured
+from viz.run_view import RunView
 from viz.running_meter import RunningMeter
 from viz.surveys import Surveys
 
@@ -153,6 +154,8 @@ class View:
     """What was measured about sticking, and what is being measured."""
     surveys: Surveys = field(default_factory=Surveys)
     """What views measured by themselves while they were looked at."""
+    run: RunView | None = None
+    """The training run that the model comes from, if it comes from one."""
     graphics: str = ''
     """Who draws the window."""
 

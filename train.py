@@ -7,9 +7,11 @@ from types import FrameType
 
 import tyro
 
-from training.config import PRESETS, TrainConfig
+from training.config import TrainConfig
 from training.errors import TrainingError
 from training.loop import train
+from training.presets import PRESETS
+from training.ranks import is_first_process
 
 
 class _Interrupt:
@@ -20,7 +22,7 @@ class _Interrupt:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, signal.default_int_handler)
         print('Finishing this step, then saving. Ctrl-C again stops at once.', file=sys.stderr, flush=True)
 
 
@@ -29,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     presets = {name: (preset.summary, replace(preset.config, data=tyro.MISSING)) for name, preset in PRESETS.items()}
     config: TrainConfig = tyro.extras.overridable_config_cli(presets, args=arguments, description=__doc__)
     interrupt = _Interrupt()
-    signal.signal(signal.SIGINT, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         folder = train(config, stop=lambda: interrupt.asked)
     except TrainingError as error:
@@ -37,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(error, file=sys.stderr)
         return 1
-    print(folder)
+    if is_first_process():
+        print(folder)
     return 0
 
 

@@ -1,19 +1,21 @@
 """Everything that decides a training run, as one frozen value, and the presets."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from networks.config import AliasFreeConfig, DiscriminatorConfig, MappingConfig, StyleGAN2Config
 
 _NOT_OF_THE_RUN = (
     *('data', 'out', 'kimg', 'device', 'threads', 'snapshot_kimg', 'tick_kimg', 'verbose'),
-    *('workers', 'tensorboard', 'snapshot_samples'),
+    *('workers', 'tensorboard', 'snapshot_samples', 'dry_run', 'state_minutes'),
 )
 """Fields that may change between two starts of the same run: how long, where and how often, but not what is learned."""
+
+
+GAMMA_RULE = 0.0002
+"""gamma = this times pixels / batch (Karras et al. 2020 b, Appendix C; its factor in the preset 'auto')."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class TrainConfig:
     """Numbers in a latent z."""
     w_dim: int = 512
     """Numbers in a latent w."""
+    fp16: Literal['auto', 'on', 'off'] = 'auto'
+    """Half precision in the highest resolutions of both networks (num_fp16_res of each): auto = on a GPU; never on a CPU."""
+    resume_from: Path | None = None
+    """Begin with the weights of a model: an official snapshot (.pkl), one of ours, or the folder of another run. What fits is
+    taken and listed. To continue this very run, repeat its command without this."""
     conditional: bool = True
     """Learn the classes, if the data has labels."""
 
@@ -65,10 +72,34 @@ class TrainConfig:
     """Learning rate of the generator."""
     discriminator_rate: float = 0.002
     """Learning rate of the discriminator."""
-    r1_gamma: float = 1.0
-    """Weight of the R1 penalty; the paper's rule is 0.0002 to 0.005 times pixels / batch."""
+    r1_gamma: float | None = None
+    """Weight of the R1 penalty. Without it: 0.0002 times pixels / batch (the paper's rule, with factors up to 0.005): try
+    2, 4 and 1/2 times that first when pictures are poor."""
     r1_interval: int = 16
     """Steps from one R1 penalty to the next (lazy regularization)."""
+    style_mixing: float = 0.0
+    """Probability that a minibatch takes its later layers' latents from other z (StyleGAN2: 0.9)."""
+    path_length_weight: float = 0.0
+    """Weight of path length regularization (StyleGAN2: 2); 0 = none."""
+    path_length_interval: int = 4
+    """Steps from one path length penalty to the next."""
+    blur_sigma: float = 0.0
+    """Everything the discriminator sees is blurred by this many pixels at first (StyleGAN3-R: 10); not after --resume-from."""
+    blur_fade_kimg: float = 200.0
+    """Thousands of images over which the blur goes down to 0."""
+    augment: Literal['none', 'ada', 'fixed'] = 'none'
+    """Random changes of all the discriminator sees, for sets of less than about 100,000 images: none; as many as keep it from
+    learning the set by heart (ADA); or a fixed share of --augment-p."""
+    augment_groups: Literal['b', 'bg', 'bgc', 'bgcf', 'bgcfn', 'bgcfnc'] = 'bgc'
+    """Which: blitting, geometry, colour, filters, noise, cutout."""
+    augment_p: float = 0.2
+    """How often each change happens with --augment fixed."""
+    ada_target: float = 0.6
+    """What the mean sign of the scores of real images should be with --augment ada."""
+    ada_interval: int = 4
+    """Steps from one adjustment of ADA to the next."""
+    ada_kimg: float = 500.0
+    """Thousands of images in which ADA can go from 0 to 1."""
     ema_kimg: float = 10.0
     """Half-life of the averaged generator's weights, in thousands of images."""
     ema_rampup: float = 0.05
@@ -88,6 +119,8 @@ class TrainConfig:
 
     snapshot_kimg: float = 50.0
     """Thousands of images from one snapshot to the next."""
+    state_minutes: float = 15.0
+    """Minutes from one saved state to the next, beside those of snapshots: what a crash can cost at most."""
     tick_kimg: float = 4.0
     """Thousands of images from one line of statistics to the next."""
     snapshot_samples: int = 32
@@ -97,8 +130,14 @@ class TrainConfig:
     """Write TensorBoard's files too, if the package tensorboard is installed."""
     workers: int | None = None
     """Processes that read images ahead; 0 = the training process itself. Without it: 2 with a GPU, else 0."""
+    dry_run: bool = False
+    """Print the plan (networks, memory, time, disk) and train nothing."""
     verbose: bool = False
     """Show the traceback of an error."""
+
+    def gamma(self, side: int) -> float:
+        """Weight of the R1 penalty for images of `side` pixels."""
+        return GAMMA_RULE * side * side / self.batch if self.r1_gamma is None else self.r1_gamma
 
     def as_json(self) -> str:
         """All options, as they are written to the run's config.json."""
@@ -109,86 +148,3 @@ class TrainConfig:
         values = json.loads(self.as_json())
         kept = {name: value for name, value in values.items() if name not in _NOT_OF_THE_RUN}
         return {**kept, 'data': self.data.name}
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A tried combination of options."""
-
-    summary: str
-    config: TrainConfig = field(default_factory=TrainConfig)
-
-
-_TWIN = TrainConfig(
-    kimg=60.0,
-    batch=8,
-    generator=AliasFreeConfig(
-        channel_base=1280,
-        channel_max=80,
-        num_layers=7,
-        first_cutoff=8.0,  # ground has no large shapes, and from waves this fine its grain is learned sooner
-        first_stopband=11.0,
-        margin_size=8,
-    ),
-    stylegan2=StyleGAN2Config(channel_base=2048, channel_max=44, fourier_bandwidth=2.0),
-    mapping=MappingConfig(num_layers=2),
-    judge='projected',
-    z_dim=64,
-    w_dim=128,
-    generator_rate=0.004,
-    discriminator_rate=0.004,
-    r1_gamma=0.02,
-    ema_kimg=2.0,
-    magnitude_ema_kimg=0.5,
-    range_weight=5.0,
-    reuse_fakes=True,
-    quarter_turns=True,
-    class_balance=0.5,
-    snapshot_kimg=2.0,
-    tick_kimg=0.4,
-)
-"""What the two twins have in common: all but the architecture."""
-
-PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {
-        'demo': Preset(
-            'the bundled demo: StyleGAN3-T for 64 px ground textures, small enough to learn on a CPU',
-            TrainConfig(
-                preset='demo',
-                kimg=9.576,
-                batch=8,
-                generator=AliasFreeConfig(
-                    channel_base=1024,
-                    channel_max=32,
-                    num_layers=6,
-                    first_cutoff=8.0,  # ground has no large shapes: waves this fine give it grain without stripes
-                    first_stopband=11.0,
-                    margin_size=8,
-                ),
-                mapping=MappingConfig(num_layers=2),
-                discriminator=DiscriminatorConfig(channel_base=1280, channel_max=64),
-                discriminator_mapping_layers=2,
-                z_dim=64,
-                w_dim=128,
-                generator_rate=0.0025,
-                discriminator_rate=0.0025,
-                r1_gamma=0.2,
-                ema_kimg=3.0,
-                magnitude_ema_kimg=2.0,
-                reuse_fakes=True,
-                quarter_turns=True,
-                class_balance=0.5,
-                snapshot_kimg=4.0,
-                tick_kimg=0.5,
-            ),
-        ),
-        'twin-aliased': Preset(
-            'the aliased twin: Fourier features, then all as in StyleGAN2: texture sticks (64 px, for a CPU)',
-            replace(_TWIN, preset='twin-aliased', architecture='stylegan2'),
-        ),
-        'twin-alias-free': Preset(
-            'the alias-free twin: StyleGAN3-T on the same images with the same seed (64 px, for a CPU)',
-            replace(_TWIN, preset='twin-alias-free'),
-        ),
-    }
-)

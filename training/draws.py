@@ -16,7 +16,7 @@ class Stream(IntEnum):
     LATENTS_FOR_G = 4
     PREVIEW = 5
     NOISE = 6
-    AUGMENTATION = 7
+    LATENTS_FOR_PATHS = 7
     METRICS = 20
 
 

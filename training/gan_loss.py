@@ -45,6 +45,8 @@ class LossConfig:
     """Width of the blur at the start, in pixels: where it is halved."""
     blur_fade_kimg: float = 0.0
     """Thousands of images after which nothing is blurred any more."""
+    range_weight: float = 0.0
+    """Weight of the mean square of how far generated pixels lie outside [-1, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,18 @@ class GanLoss:
         gain: float = 1.0,
         images_seen: int = 0,
         source: RandomSource | None = None,
+        fakes: Tensor | None = None,
     ) -> Report:
         """Add the gradients of `gain` times the phase's mean loss, and return what it reports.
 
         Only the phase's own network gets gradients. Averages inside the generator (w, magnitudes) move in 'Dmain' and
         'Dboth' only.  `images_seen`: reals shown so far, for the blur.  `source`: of random numbers, None = torch's global
-        generator.  A phase whose terms all have weight 0 does and reports nothing.
+        generator.  `fakes`: what the generator made of the batch's z, where that is known ('Gmain', 'Dmain').
+        A phase whose terms all have weight 0 does and reports nothing.
         """
         if phase not in PHASES:
             raise ValueError(f'there is no phase {phase!r}; choose one of {", ".join(PHASES)}')
-        call = _Call(batch, gain, blur_sigma(self.config, images_seen), source or TorchRandom())
+        call = _Call(batch, gain, blur_sigma(self.config, images_seen), source or TorchRandom(), fakes)
         main, regularize = phase[1:] in ('main', 'both'), phase[1:] in ('reg', 'both')
         report: dict[str, Tensor] = {}
         if phase[0] == 'G':
@@ -117,11 +121,15 @@ class GanLoss:
         return {name: values.detach() for name, values in report.items()}
 
     def _generator_main(self, call: '_Call') -> dict[str, Tensor]:
-        batch = call.batch
-        images, _ = self._generate(batch.z, batch.z_classes, call.source)
+        batch, images = call.batch, call.fakes
+        if images is None:
+            images, _ = self._generate(batch.z, batch.z_classes, call.source)
         scores = self._score(images, batch.z_classes, call)
         loss = F.softplus(-scores)  # -log sigmoid(D(fake))
-        (loss.mean() * call.gain).backward()
+        total = loss.mean()
+        if self.config.range_weight > 0:
+            total = total + (images.abs() - 1).clamp(min=0).square().mean() * self.config.range_weight
+        (total * call.gain).backward()
         return {**_scores('fake', scores), 'Loss/G/loss': loss}
 
     def _path_length(self, call: '_Call') -> dict[str, Tensor]:
@@ -132,7 +140,7 @@ class GanLoss:
         lengths = path_lengths(images, ws, call.source.normal(images.shape).to(images.device))
         # The mean moves first, and the penalty's gradient passes through its step.
         mean = self.path_length_mean.lerp(self._mean_of_all(lengths.mean()), config.path_length_decay)
-        self.path_length_mean = mean.detach()
+        self.path_length_mean.copy_(mean.detach())
         penalty = (lengths - mean).square()
         loss = penalty * config.path_length_weight
         (loss.mean() * call.gain).backward()
@@ -141,9 +149,8 @@ class GanLoss:
     def _discriminator_terms(self, call: '_Call', *, main: bool, penalize: bool) -> dict[str, Tensor]:
         batch, report, terms, fake_loss = call.batch, {}, [], None
         if main:
-            with torch.no_grad():
-                fakes, _ = self._generate(batch.z, batch.z_classes, call.source, update_emas=True)
-            fake_scores = self._score(fakes, batch.z_classes, call)
+            fakes = self.fakes(batch, call.source) if call.fakes is None else call.fakes
+            fake_scores = self._score(fakes.detach(), batch.z_classes, call)
             fake_loss = F.softplus(fake_scores)  # -log(1 - sigmoid(D(fake)))
             (fake_loss.mean() * call.gain).backward()  # now, so that its memory is free for the reals
             report |= _scores('fake', fake_scores)
@@ -161,6 +168,13 @@ class GanLoss:
             terms.append(report['Loss/D/reg'].mean())
         (torch.stack(terms).sum() * call.gain).backward()
         return report
+
+    def fakes(self, batch: GanBatch, source: RandomSource, *, for_both: bool = False) -> Tensor:
+        """Images of the batch's z; averages inside the generator move. `for_both`: the generator will learn from them too."""
+        # On a CPU with gradients even where they are not used: without, compiled kernels take over as soon as their
+        # background compilation is done, so that two equal runs would round differently.
+        with torch.set_grad_enabled(for_both or batch.z.device.type == 'cpu'):
+            return self._generate(batch.z, batch.z_classes, source, update_emas=True)[0]
 
     def _generate(
         self, z: Tensor, classes: Tensor, source: RandomSource, *, update_emas: bool = False
@@ -198,6 +212,7 @@ class _Call:
     gain: float
     blur_sigma: float
     source: RandomSource
+    fakes: Tensor | None
 
 
 def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
@@ -212,8 +227,8 @@ def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
 
 
 def squared_gradients(scores: Tensor, images: Tensor) -> Tensor:
-    """[batch]: squared length of the gradient of each score with respect to its image, differentiable (R1)."""
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    """[batch]: squared length of the gradient of each image's score (mean, if several) to the image, differentiable (R1)."""
+    (gradient,) = torch.autograd.grad(scores.mean(1).sum(), images, create_graph=True)
     return gradient.square().sum([1, 2, 3])
 
 

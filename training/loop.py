@@ -1,9 +1,9 @@
 """The training loop: a function over explicit state. Drawing, learning, reporting and saving, in this order."""
 
-import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,22 @@ import torch
 from networks.bad_file import BadFile
 from training.batches import BatchStream
 from training.check import check_images
+from training.checks import check_options, device_of, group_of
 from training.config import TrainConfig
 from training.data import Batch, ImageZip, Sampling, check_count, labels_like_data, one_hot
 from training.draws import Stream, torch_generator
 from training.errors import TrainingError
 from training.observers import Observers, Report
 from training.preview import picture_grid, save_grid
-from training.ranks import Ranks, joined, local_rank
+from training.ranks import Ranks, joined
 from training.run_folder import RunFolder, open_run
+from training.run_lock import locked
 from training.shared_state import hand_out
 from training.shares import Share, share_for
 from training.state import TrainState, generator_keywords, new_state
-from training.step import Latents, Stats, training_step
-
-_log = logging.getLogger(__name__)
+from training.step import Latents, StepLatents, needs_path_length, training_step
+from training.tally import Stats, Tally
+from training.transfer import table, transfer
 
 Stop = Callable[[], bool]
 """Asked after every step: True = save and return."""
@@ -58,45 +60,72 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
     Under torchrun all its processes share each minibatch, and the first one writes. Raises `TrainingError` for data,
     options or a disk that cannot be used; what was saved before stays valid.
     """
-    _check(config)
-    device = _device(config)
+    check_options(config)
+    device = device_of(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     with joined(gpu=device.type == 'cuda') as ranks, ImageZip(config.data) as images:
         check_count(images, config.batch)
-        share = share_for(ranks, batch=config.batch, group=_group(config))
+        share = share_for(ranks, batch=config.batch, group=group_of(config))
         class_count = images.class_count if config.conditional else 0
-        state = new_state(config, side=images.side, class_count=class_count, device=device)
-        run = _open_for_all(config, state, ranks)
-        _continue(state, run, ranks)
+        state = new_state(config, side=images.side, class_count=class_count, device=device, ranks=ranks)
+        run = _open_for_all(config, ranks)
         keywords = generator_keywords(config, side=images.side, class_count=class_count)
-        observers = Observers.opened(run, config, ranks, state.images, report=report)
-        if state.images == 0 and config.kimg >= _WORTH_A_CHECK_KIMG:
-            observers.warn(check_images(images, samples=_CHECKED_IMAGES).warnings() if ranks.is_first else ())
-        with observers, _batches(config, images, share, class_count, device) as batches:
-            place = _Place(config, images, batches, class_count, device, run, keywords, share, observers)
-            try:
-                _run(state, place, stop)
-            except (OSError, BadFile) as error:
-                raise TrainingError(
-                    f'The run in {run.path} cannot be saved ({error}); make room, then repeat the command.'
-                ) from error
+        with locked(run.path) if ranks.is_first else nullcontext():
+            said = _continue(state, run, config, ranks)
+            with (
+                Observers.opened(run, config, ranks, state.images, report=report) as observers,
+                _batches(config, images, share, class_count, device) as batches,
+            ):
+                for line in said:
+                    observers.say(line)
+                place = _Place(config, images, batches, class_count, device, run, keywords, share, observers)
+                _train_in(place, state, stop)
         return run.path
 
 
-def _open_for_all(config: TrainConfig, state: TrainState, ranks: Ranks) -> RunFolder:
+def _train_in(place: _Place, state: TrainState, stop: Stop) -> None:
+    """All that writes; a disk that refuses becomes a sentence."""
+    try:
+        _finish_snapshot(state, place)
+        _run(state, place, stop)
+    except (OSError, BadFile) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise TrainingError(
+            f'The run in {place.run.path} cannot be saved ({reason}); what was saved before is whole: '
+            'make room, then repeat the command.'
+        ) from error
+
+
+def _open_for_all(config: TrainConfig, ranks: Ranks) -> RunFolder:
     """The run's folder, which the first process finds or makes."""
     path = str(open_run(config).path) if ranks.is_first else ''
     return RunFolder(Path(ranks.text_from_first(path)))
 
 
-def _continue(state: TrainState, run: RunFolder, ranks: Ranks) -> None:
-    """Bring `state` to what the run has saved last."""
+def _continue(state: TrainState, run: RunFolder, config: TrainConfig, ranks: Ranks) -> list[str]:
+    """Bring `state` to what the run has saved last, or to its beginning; lines for a person."""
+    said: list[str] = []
     if ranks.is_first:
-        for note in run.load_state(state):
-            _log.warning(note)
+        run.sweep()
+        said += [f'note: {note}' for note in run.load_state(state, config.identity())]
         run.cut_stats(state.images)
+        if state.images == 0 and config.resume_from is not None:
+            said.append(table(config.resume_from, transfer(state, config.resume_from)))
     hand_out(state, ranks)
+    return said
+
+
+def _finish_snapshot(state: TrainState, place: _Place) -> None:
+    """Look at new data; make what is still missing of the last snapshot, if the process ended before it was done."""
+    config, run = place.config, place.run
+    if not place.share.ranks.is_first:
+        return
+    if state.images == 0 and config.kimg >= _WORTH_A_CHECK_KIMG:
+        place.observers.warn(check_images(place.images, samples=_CHECKED_IMAGES).warnings())
+    is_snapshot = state.images > 0 and _is_due(state.images - config.batch, state.images, config.snapshot_kimg)
+    if is_snapshot and not run.has_outputs(state.images, measured=config.snapshot_samples > 0):
+        _save_outputs(state, place)
 
 
 def _batches(
@@ -112,25 +141,34 @@ def _run(state: TrainState, place: _Place, stop: Stop) -> None:
     """Steps, with a line of statistics every tick and a snapshot now and then, and one at the end."""
     config, observers, ranks = place.config, place.observers, place.share.ranks
     total = int(config.kimg * 1000)
-    saved = state.images
-    ticked, window_seconds = state.images, state.seconds
     if state.images >= total:
         observers.say(f'{place.run.path.name}: {state.images} images are done already; raise --kimg to train on.')
         return
+    saved_at, unsaved = time.monotonic(), False
     while state.images < total and not ranks.any(stop()):
-        started = time.perf_counter()
+        before, started = state.images, time.perf_counter()
         stats = _step(state, place)
+        state.tally.add(stats, images=config.batch, seconds=time.perf_counter() - started)
         state.seconds += time.perf_counter() - started
+        unsaved = True
         observers.step(state.images)
-        if state.images - ticked >= config.tick_kimg * 1000 or state.images >= total:
-            rate = (state.images - ticked) / max(state.seconds - window_seconds, 1e-9)
-            observers.tick(_row(state, stats, rate), _line(state, stats, rate, total))
-            ticked, window_seconds = state.images, state.seconds
-        if state.images - saved >= config.snapshot_kimg * 1000:
+        if _is_due(before, state.images, config.tick_kimg) or state.images >= total:
+            observers.tick(_row(state), _line(state, total))
+            state.tally = Tally()
+        if _is_due(before, state.images, config.snapshot_kimg) or state.images >= total:
             _save(state, place)
-            saved = state.images
-    if saved != state.images:
+            saved_at, unsaved = time.monotonic(), False
+        elif ranks.any(time.monotonic() - saved_at > config.state_minutes * 60):
+            _save_state(state, place)
+            saved_at, unsaved = time.monotonic(), False
+    if unsaved:
         _save(state, place)
+
+
+def _is_due(before: int, now: int, kimg: float) -> bool:
+    """Whether a multiple of `kimg` thousand images was passed: the same ones however often the run was interrupted."""
+    every = max(int(kimg * 1000), 1)
+    return now // every > before // every
 
 
 def _step(state: TrainState, place: _Place) -> Stats:
@@ -139,8 +177,12 @@ def _step(state: TrainState, place: _Place) -> Stats:
     batch = place.batches.read(state.images)
     batch = Batch(batch.images.to(place.device), batch.classes.to(place.device))
     for_discriminator = _latents(state.step, place, Stream.LATENTS_FOR_D)
-    for_generator = for_discriminator if config.reuse_fakes else _latents(state.step, place, Stream.LATENTS_FOR_G)
-    return training_step(state, batch, for_discriminator, for_generator, config, place.share)
+    latents = StepLatents(
+        for_discriminator,
+        for_discriminator if config.reuse_fakes else _latents(state.step, place, Stream.LATENTS_FOR_G),
+        _latents(state.step, place, Stream.LATENTS_FOR_PATHS) if needs_path_length(state, config) else None,
+    )
+    return training_step(state, batch, latents, config, place.share)
 
 
 def _latents(step: int, place: _Place, stream: Stream) -> Latents:
@@ -156,12 +198,22 @@ def sampling(config: TrainConfig) -> Sampling:
     return Sampling(config.seed, config.class_balance, config.x_flips, config.quarter_turns)
 
 
+def _save_state(state: TrainState, place: _Place) -> None:
+    if place.share.ranks.is_first:
+        place.run.write_state(state, place.config)
+
+
 def _save(state: TrainState, place: _Place) -> None:
     """The state first: what can be continued is worth more than what can be looked at."""
     if not place.share.ranks.is_first:
         return
+    place.run.write_state(state, place.config)
+    _save_outputs(state, place)
+
+
+def _save_outputs(state: TrainState, place: _Place) -> None:
+    """Snapshot, picture, measurements."""
     config, run = place.config, place.run
-    run.write_state(state, config)
     source = f'train.py {config.preset}: {config.data.name}, {state.images} images seen, seed {config.seed}'
     snapshot = run.write_snapshot(state, config, place.keywords, source)
     grid = picture_grid(state.average, seed=config.seed)
@@ -169,50 +221,21 @@ def _save(state: TrainState, place: _Place) -> None:
     place.observers.snapshot(state, snapshot, grid)
 
 
-def _row(state: TrainState, stats: Stats, rate: float) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(stats).items() if value is not None}
+def _row(state: TrainState) -> dict[str, Any]:
     progress = {'images': state.images, 'step': state.step, 'seconds': round(state.seconds, 3)}
-    return {**progress, 'images_per_second': round(rate, 3), **values}
+    return {**progress, 'images_per_second': round(state.tally.rate(), 3), **state.tally.values()}
 
 
-def _line(state: TrainState, stats: Stats, rate: float, total: int) -> str:
+def _line(state: TrainState, total: int) -> str:
+    values, rate = state.tally.values(), state.tally.rate()
     left = int((total - state.images) / rate)
+    lost = f'   {values["lost_gradients"]:g} gradients lost' if values.get('lost_gradients') else ''
+    strength = f'   augmentation {values["augment_p"]:.3f}' if 'augment_p' in values else ''
     return (
         f'{state.images / 1000:8.1f} of {total / 1000:.1f} kimg   {rate:6.1f} images/s   '
         f'{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left   '
-        f'loss G {stats.generator_loss:6.3f}  D {stats.discriminator_loss:6.3f}'
+        f'loss G {values["generator_loss"]:6.3f}  D {values["discriminator_loss"]:6.3f}{strength}{lost}'
     )
-
-
-def _device(config: TrainConfig) -> torch.device:
-    if config.device == 'cuda' and not torch.cuda.is_available():
-        raise TrainingError('--device cuda needs an NVIDIA GPU that torch can see; there is none: use --device cpu.')
-    automatic = 'cuda' if torch.cuda.is_available() else 'cpu'
-    chosen = automatic if config.device == 'auto' else config.device
-    return torch.device(chosen, local_rank()) if chosen == 'cuda' else torch.device(chosen)
-
-
-def _group(config: TrainConfig) -> int | None:
-    """Samples that the discriminator compares with each other; None: it looks at each alone."""
-    compares = config.judge == 'stylegan2' and config.discriminator.mbstd_num_channels > 0
-    return (config.discriminator.mbstd_group_size or config.batch) if compares else None
-
-
-def _check(config: TrainConfig) -> None:
-    """Refuse impossible options before anything is made."""
-    group = config.discriminator.mbstd_group_size
-    if config.batch < 1:
-        raise TrainingError(f'--batch is {config.batch}; it must be 1 or more.')
-    if group is not None and config.discriminator.mbstd_num_channels and config.batch % min(group, config.batch):
-        raise TrainingError(
-            f'--batch {config.batch} cannot be divided into groups of {group}; use a multiple of {group}.'
-        )
-    if config.kimg <= 0:
-        raise TrainingError(f'--kimg is {config.kimg:g}; it must be above 0.')
-    if config.r1_interval < 1:
-        raise TrainingError(f'--r1-interval is {config.r1_interval}; it must be 1 or more.')
-    if not 0 <= config.class_balance <= 1:
-        raise TrainingError(f'--class-balance is {config.class_balance:g}; it must lie between 0 and 1.')
 
 
 def resolved(config: TrainConfig) -> TrainConfig:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from networks.bad_file import BadFile
 from networks.checkpoint import Checkpoint, save_checkpoint
 from networks.files.atomic import write_atomically
@@ -15,6 +18,7 @@ from networks.files.safetensors_file import read_header, read_tensors, write_saf
 from training.config import TrainConfig
 from training.errors import TrainingError
 from training.state import TrainState
+from training.tally import Tally
 
 _RUN = re.compile(r'(\d{5})-.+')
 _STATE = re.compile(r'training-state-(\d+)\.safetensors')
@@ -64,9 +68,18 @@ class RunFolder:
         return path
 
     def write_state(self, state: TrainState, config: TrainConfig) -> Path:
-        """Write all that is needed to continue, then drop all but the newest two."""
-        path = self.path / f'training-state-{_number(state.images)}.safetensors'
-        progress = {'step': state.step, 'images': state.images, 'seconds': state.seconds}
+        """Write all that is needed to continue and read it back; then drop all but the newest two.
+
+        Raises OSError, or BadFile when the disk returns something else than was written.
+        """
+        path = self.path / f'training-state-{state.images:09d}.safetensors'
+        progress = {
+            'step': state.step,
+            'images': state.images,
+            'seconds': state.seconds,
+            'tally': state.tally.as_json(),
+            'threads': torch.get_num_threads(),
+        }
         metadata = {
             'format': _STATE_FORMAT,
             'version': '1',
@@ -74,32 +87,95 @@ class RunFolder:
             'identity': json.dumps(config.identity(), sort_keys=True),
         }
         write_safetensors(path, state.tensors(), metadata)
-        for old in self._states()[:-_KEPT_STATES]:
+        _read_state(path)
+        for old in self.states()[:-_KEPT_STATES]:
             old.unlink()
         return path
 
-    def load_state(self, state: TrainState) -> tuple[str, ...]:
-        """Bring `state` to the newest saved state that can be read, if any; notes on those that could not."""
+    def load_state(self, state: TrainState, identity: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """Bring `state` to the newest saved state that can be read, if any; notes on those that could not.
+
+        `identity`: of the configuration that is to be continued. Raises `TrainingError` for a state of another one.
+        """
         notes = []
-        for path in reversed(self._states()):
+        for path in reversed(self.states()):
             try:
-                with mapped_file(path) as data:
-                    header = read_header(data)
-                    progress = json.loads(header.metadata['progress'])
-                    tensors = read_tensors(data, header)
+                metadata, tensors = _read_state(path)
+                progress = json.loads(metadata['progress'])
+                saved_identity = json.loads(metadata['identity'])
             except (BadFile, KeyError, ValueError) as error:
                 notes.append(f'{path.name} cannot be used ({error}); trying the one before.')
                 continue
+            if identity is not None and saved_identity != identity:
+                raise TrainingError(_other_configuration(path, saved_identity, identity))
             state.load_tensors(tensors)
             state.step, state.images = int(progress['step']), int(progress['images'])
             state.seconds = float(progress['seconds'])
+            state.tally = Tally(**progress.get('tally', {}))
+            if progress.get('threads', torch.get_num_threads()) != torch.get_num_threads():
+                notes.append(
+                    f'{path.name} was made with {progress["threads"]} threads, and now there are '
+                    f'{torch.get_num_threads()}: the run goes on, but not bit by bit as without the interruption.'
+                )
             break
         return tuple(notes)
 
-    def _states(self) -> list[Path]:
+    def sweep(self) -> None:
+        """Remove what a killed process left half written; only for who holds the run's lock."""
+        for path in (*self.path.glob('.*.tmp'), *self.path.glob('previews/.*.tmp')):
+            path.unlink(missing_ok=True)
+
+    def has_outputs(self, images: int, *, measured: bool) -> bool:
+        """Whether the state of `images` images has its snapshot, picture, and, if `measured`, its line of measurements."""
+        state = self.path / f'training-state-{images:09d}.safetensors'
+        preview = self.preview_path(images)
+        if not preview.exists() or preview.stat().st_mtime_ns < state.stat().st_mtime_ns:
+            return False
+        stats = self.path / 'stats.jsonl'
+        lines = stats.read_text(encoding='utf-8').splitlines() if stats.exists() else []
+        return not measured or any('"snapshot"' in line and _images_of(line) == images for line in lines)
+
+    def states(self) -> list[Path]:
         """Saved states, oldest first."""
         found = [(int(match[1]), path) for path in self.path.iterdir() if (match := _STATE.fullmatch(path.name))]
         return [path for _, path in sorted(found)]
+
+
+def _read_state(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a saved state, checked. Raises BadFile."""
+    with mapped_file(path) as data:
+        header = read_header(data)
+        return header.metadata, read_tensors(data, header)
+
+
+def newest_state_tensors(path: Path) -> dict[str, Mapping[str, Tensor]]:
+    """Networks 'G', 'G_ema' and 'D' -> tensors, of a saved state or of the newest one in a run's folder that can be read.
+
+    Empty when the folder has none. Raises BadFile for a file that cannot be read.
+    """
+    if path.is_dir():
+        for state in reversed(RunFolder(path).states()):
+            try:
+                return newest_state_tensors(state)
+            except BadFile:
+                continue
+        return {}
+    _, tensors = _read_state(path)
+    networks = ('G', 'G_ema', 'D')
+    return {
+        network: {name.removeprefix(f'{network}/'): tensors[name] for name in tensors if name.startswith(f'{network}/')}
+        for network in networks
+    }
+
+
+def _other_configuration(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Which option differs."""
+    names = [name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name)]
+    first = names[0]
+    return (
+        f'{path.name} is of another configuration (--{first.replace("_", "-")} was {saved.get(first)!r}, '
+        f'now it is {wanted.get(first)!r}); move it away, or choose another --out.'
+    )
 
 
 def open_run(config: TrainConfig) -> RunFolder:

@@ -1,22 +1,25 @@
 """One training step: the discriminator learns from reals and fakes, the generator from the discriminator."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from networks.stylegan2 import Generator as StyleGAN2
+from training.augment import adapted_strength
 from training.config import TrainConfig
 from training.data import Batch
 from training.draws import Stream, torch_generator
 from training.ema import half_life_decay, ramped_half_life, update_average
 from training.errors import TrainingError
-from training.losses import discriminator_loss, generator_loss, r1_penalty, range_penalty
-from training.random_source import RandomSource, TorchRandom
+from training.gan_loss import GanBatch, Phase, Report
+from training.gradients import zero_lost_gradients
+from training.random_source import TorchRandom
 from training.ranks import Ranks
 from training.shares import Share
 from training.state import TrainState
+from training.tally import Stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,97 +33,104 @@ class Latents:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
-    """What one step reports."""
+class StepLatents:
+    """Inputs of the generator in each phase of a step."""
 
-    generator_loss: float
-    discriminator_loss: float
-    real_share: float
-    """Part of the real images that the discriminator takes for real."""
-    fake_share: float
-    """Part of the fakes that it takes for real."""
-    r1: float | None
-    """The penalty, in steps that have one."""
+    discriminator: Latents
+    generator: Latents
+    paths: Latents | None = None
+    """For path length regularization, in steps that have it."""
 
 
-def training_step(
-    state: TrainState,
-    batch: Batch,
-    for_discriminator: Latents,
-    for_generator: Latents,
-    config: TrainConfig,
-    share: Share,
-) -> Stats:
+def needs_path_length(state: TrainState, config: TrainConfig) -> bool:
+    """Whether the step that follows `state` regularizes path length."""
+    return config.path_length_weight != 0 and state.step % config.path_length_interval == 0
+
+
+def training_step(state: TrainState, batch: Batch, latents: StepLatents, config: TrainConfig, share: Share) -> Stats:
     """Move `state` one step on and return what happened. Raises `TrainingError` when a loss is not finite.
 
-    With `config.reuse_fakes` the generator is trained on the fakes of `for_discriminator`.  `batch` and latents are the
+    With `config.reuse_fakes` the generator learns from the fakes that the discriminator saw.  `batch` and latents are the
     rows of `share`; the step is that of the whole minibatch.
     """
-    ranks = share.ranks
-    reals = batch.images
-    # With gradients even where they are not used: without, the CPU's compiled kernels take over as soon as their background
-    # compilation is done, so that two equal runs would round differently.
-    noise = share.random(TorchRandom(torch_generator(config.seed, Stream.NOISE, state.step)))
-    fakes = _fakes(state, for_discriminator, noise, update_emas=True)
-    real_scores = state.discriminator(reals, batch.classes)
-    fake_scores = state.discriminator(fakes.detach(), for_discriminator.classes)
-    loss_d = discriminator_loss(real_scores, fake_scores)
-    _learn(state.discriminator_optimizer, loss_d, ranks)
-    penalty = _regularize(state, batch, config, ranks) if state.step % config.r1_interval == 0 else None
-    if not config.reuse_fakes:
-        fakes = _fakes(state, for_generator, noise)
-    classes = for_discriminator.classes if config.reuse_fakes else for_generator.classes
-    with _frozen(state.discriminator):
-        loss_g = generator_loss(state.discriminator(fakes, classes))
-        outside = range_penalty(fakes) * config.range_weight if config.range_weight else 0
-        _learn(state.generator_optimizer, loss_g + outside, ranks)
+    step = _Step(state, batch, config, share)
+    first = step.gan_batch(latents.discriminator)
+    fakes = state.loss.fakes(first, step.source, for_both=True) if config.reuse_fakes else None
+    step.learn('Dmain', first, fakes=fakes)
+    if config.gamma(batch.images.shape[-1]) != 0 and state.step % config.r1_interval == 0:
+        step.learn('Dreg', first, gain=config.r1_interval)
+    step.learn('Gmain', first if config.reuse_fakes else step.gan_batch(latents.generator), fakes=fakes)
+    if latents.paths is not None:
+        step.learn('Greg', step.gan_batch(latents.paths), gain=config.path_length_interval)
     state.step += 1
     state.images += share.batch
-    _average(state, config)
-    losses = torch.stack([loss_g.detach(), loss_d.detach(), _positive(real_scores), _positive(fake_scores)])
-    stats = Stats(*ranks.mean(losses).tolist(), penalty)
+    half_life = ramped_half_life(state.images, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)
+    update_average(state.average, state.generator, half_life_decay(config.batch, half_life))
+    _adapt_augmentation(state, step.reports, config, share.ranks)
+    stats = _stats(state, step.reports, step.lost, share.ranks)
     _check_finite(stats, state.step)
     return stats
 
 
-def _fakes(state: TrainState, latents: Latents, noise: RandomSource, *, update_emas: bool = False) -> Tensor:
-    """Pictures of `latents`; StyleGAN2's noise inputs are drawn from `noise`."""
-    if isinstance(state.generator, StyleGAN2):
-        return state.generator(latents.z, latents.classes, update_emas=update_emas, noise_draw=noise.normal)
-    return state.generator(latents.z, latents.classes, update_emas=update_emas)
+class _Step:
+    """What the phases of one step share."""
+
+    def __init__(self, state: TrainState, batch: Batch, config: TrainConfig, share: Share) -> None:
+        self._state, self._batch, self._ranks = state, batch, share.ranks
+        self._seen = state.images
+        self.source = share.random(TorchRandom(torch_generator(config.seed, Stream.NOISE, state.step)))
+        """Of all random numbers but latents."""
+        self.reports: dict[str, Tensor] = {}
+        self.lost = 0
+
+    def gan_batch(self, latents: Latents) -> GanBatch:
+        return GanBatch(self._batch.images, self._batch.classes, latents.z, latents.classes)
+
+    def learn(self, phase: Phase, batch: GanBatch, *, gain: float = 1.0, fakes: Tensor | None = None) -> None:
+        """One phase: gradients, made equal in all processes, and a step of the optimizer."""
+        state = self._state
+        optimizer = state.generator_optimizer if phase[0] == 'G' else state.discriminator_optimizer
+        optimizer.zero_grad(set_to_none=True)
+        report = state.loss.accumulate(phase, batch, gain=gain, images_seen=self._seen, source=self.source, fakes=fakes)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
+        self._ranks.average_gradients(parameters)
+        self.lost += zero_lost_gradients(parameters)
+        optimizer.step()
+        if phase in ('Dreg', 'Greg'):  # scores were reported by the main phase
+            report = {name: values for name, values in report.items() if not name.startswith('Loss/s')}
+        self.reports |= {f'{phase[0]}/{name}' if name.endswith('/fake') else name: report[name] for name in report}
 
 
-def _learn(optimizer: torch.optim.Optimizer, loss: Tensor, ranks: Ranks) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    ranks.average_gradients(parameter for group in optimizer.param_groups for parameter in group['params'])
-    optimizer.step()
+def _adapt_augmentation(state: TrainState, reports: Report, config: TrainConfig, ranks: Ranks) -> None:
+    """ADA: more augmentation when the discriminator is too sure of the reals, less when it is not."""
+    if state.augment is None or config.augment != 'ada':
+        return
+    state.mean_sign += ranks.mean(reports['Loss/signs/real'].mean()).to(state.mean_sign)
+    if state.step % config.ada_interval == 0:
+        strength = adapted_strength(
+            float(state.augment.get_buffer('p')),
+            float(state.mean_sign) / config.ada_interval,
+            images=config.batch * config.ada_interval,
+            target=config.ada_target,
+            images_to_full=config.ada_kimg * 1000,
+        )
+        state.augment.get_buffer('p').fill_(strength)
+        state.mean_sign.zero_()
 
 
-def _regularize(state: TrainState, batch: Batch, config: TrainConfig, ranks: Ranks) -> float:
-    """The lazy R1 step, weighted by its interval; returns the penalty."""
-    reals = batch.images.detach().requires_grad_(True)
-    penalty = r1_penalty(state.discriminator(reals, batch.classes), reals)
-    _learn(state.discriminator_optimizer, penalty * (config.r1_gamma / 2 * config.r1_interval), ranks)
-    return float(ranks.mean(penalty.detach()))
-
-
-class _frozen:
-    """Inside the block, the module's parameters get no gradients; what passes through it still does."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
-
-    def __enter__(self) -> None:
-        self._module.requires_grad_(False)
-
-    def __exit__(self, *exception: object) -> None:
-        self._module.requires_grad_(True)
-
-
-def _average(state: TrainState, config: TrainConfig) -> None:
-    half_life = ramped_half_life(state.images, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)
-    update_average(state.average, state.generator, half_life_decay(config.batch, half_life))
+def _stats(state: TrainState, reports: Mapping[str, Tensor], lost: int, ranks: Ranks) -> Stats:
+    real, fake = reports['Loss/scores/real'], reports['D/Loss/scores/fake']
+    values = [reports['Loss/G/loss'].mean(), reports['Loss/D/loss'].mean(), _positive(real), _positive(fake)]
+    optional = [reports.get(name) for name in ('Loss/r1_penalty', 'Loss/pl_penalty')]
+    values += [torch.zeros_like(values[0]) if penalty is None else penalty.mean() for penalty in optional]
+    *losses, r1, paths = ranks.mean(torch.stack(values)).tolist()
+    return Stats(
+        *losses,
+        r1=None if optional[0] is None else r1,
+        path_penalty=None if optional[1] is None else paths,
+        augment_p=None if state.augment is None else float(state.augment.get_buffer('p')),
+        lost_gradients=lost,
+    )
 
 
 def _positive(scores: Tensor) -> Tensor:
@@ -129,10 +139,15 @@ def _positive(scores: Tensor) -> Tensor:
 
 
 def _check_finite(stats: Stats, step: int) -> None:
-    values = {'generator loss': stats.generator_loss, 'discriminator loss': stats.discriminator_loss, 'R1': stats.r1}
+    values = {
+        'generator loss': stats.generator_loss,
+        'discriminator loss': stats.discriminator_loss,
+        'R1 penalty': stats.r1,
+        'path length penalty': stats.path_penalty,
+    }
     for name, value in values.items():
         if value is not None and not math.isfinite(value):
             raise TrainingError(
-                f'The {name} became {value} in step {step}; the last snapshot is intact: '
+                f'The {name} became {value} in step {step}; the last saved state is intact: '
                 'continue from it with a lower learning rate or a higher --r1-gamma.'
             )

@@ -8,9 +8,10 @@ import torch
 from networks.build import build_checked
 from networks.checkpoint import load_checkpoint
 from networks.sources import newest_snapshot, resolve
-from training.config import PRESETS, TrainConfig
+from training.config import TrainConfig
 from training.errors import TrainingError
 from training.loop import train
+from training.presets import PRESETS
 from training.run_folder import RunFolder
 from training.state import generator_keywords, new_state
 
@@ -80,8 +81,8 @@ def test_other_options_start_another_run(config: TrainConfig):
 
 def test_a_damaged_state_is_passed_over_for_the_one_before(config: TrainConfig):
     folder = quietly(config)
-    newest = folder / 'training-state-000000.safetensors'
-    newer = folder / 'training-state-000001.safetensors'
+    newest = folder / 'training-state-000000008.safetensors'
+    newer = folder / 'training-state-000000012.safetensors'
     newer.write_bytes(newest.read_bytes()[:-9])
     state = new_state(config, side=16, class_count=2, device=torch.device('cpu'))
     (note,) = RunFolder(folder).load_state(state)

@@ -43,7 +43,9 @@ def sort_rows(state: LayerState, desk: Desk) -> LayerState:
     words = outcome(found, sort) if isinstance(found, Triage) else ''
     survey_row('triage', chart, desk, words=words)
     if isinstance(found, Triage) and not has_scores(found, sort):
-        widgets.text_muted(found.note or 'No channel of this layer varies, so there is no order.')
+        widgets.text_muted(found.note or 'Nothing was measured that puts the channels in order.')
+    elif sort == 'stuck' and desk.model is not None and desk.model.why_not('transform'):
+        widgets.text_muted('Without an input transform, what all pictures have in common counts as stuck too.')
     return state
 
 

@@ -142,7 +142,7 @@ def number_rows(found: LayerStages) -> tuple[tuple[str, str, str], ...]:
     """Name, number and explanation of each line below the plot."""
     budget = found.budget
     parts = (('images', budget.images), ('folding', budget.folding), ('leak', budget.leak))
-    causes = '  '.join(f'{name} {short(value)}' for name, value in parts if not math.isnan(value))
+    causes = '  '.join(f'{name} {min(value, 300):.0f}' for name, value in parts if not math.isnan(value))
     beyond, left = f'{short(found.beyond_db)} dB', f'{short(found.left_db)} dB'
     return (
         (

@@ -13,14 +13,17 @@ OLD_ALPHA = 0.35
 """Of what is drawn of an older subject while the new one is measured."""
 
 
-def survey_row(what: What, chart: Chart, desk: Desk, *, words: str = '') -> bool:
-    """Draw it; returns whether there is a value to draw. `words`: what is shown, when nothing is going on."""
+def survey_row(what: What, chart: Chart, desk: Desk, *, words: str = '', can_retry: bool = False) -> bool:
+    """Draw it; returns whether there is a value to draw.
+
+    `words`: what is shown, when nothing is going on. `can_retry`: what failed may go well the next time.
+    """
     if chart.running is not None and chart.running == chart.wanted:
         if widgets.progress(chart.fraction, chart.text or 'Measuring …'):
             desk.ask(CancelSurvey(what))
     elif chart.complaint:
-        widgets.notice('bad', chart.complaint, can_dismiss=False)
-        if widgets.button(f'Try again##{what}', icon=icons.ICON_FA_ARROW_ROTATE_RIGHT):
+        widgets.notice('bad' if can_retry else 'info', chart.complaint, can_dismiss=False)
+        if can_retry and widgets.button(f'Try again##{what}', icon=icons.ICON_FA_ARROW_ROTATE_RIGHT):
             desk.ask(RepeatSurvey(what))
     elif chart.was_stopped:
         if widgets.button(

@@ -57,7 +57,7 @@ def waterfall_view(state: SpectrumState, layer: LayerState, desk: Desk) -> tuple
     surveys = desk.view.surveys
     desk.ask(Survey('waterfall', state.waterfall_count, surveys.real))
     chart = surveys.side(desk.active).of('waterfall')
-    has_value = survey_row('waterfall', chart, desk, words=summary(chart.value))
+    has_value = survey_row('waterfall', chart, desk, words=summary(chart.value), can_retry=True)
     if chart.complaint and surveys.real and widgets.button('Go on without real pictures', icon=icons.ICON_FA_XMARK):
         desk.ask(ChooseReal(''))
     if not has_value:
@@ -177,7 +177,7 @@ def _lines(fall: Fall, layer: LayerState, model: GeneratorInfo, alpha: float, *,
     )  # fmt: skip
     near = nearest(fall, place[0]) if place else None
     if near is None:
-        widgets.text_muted('Dark: first layers. Bright: last. White: the chosen one. Click a curve to choose it.')
+        widgets.text_muted('Bright: late layers. White: the chosen one. Click to choose.')
         return layer
     widgets.text(reading(near, place[0][0]))
     if imgui.is_mouse_clicked(imgui.MouseButton_.left) and not near.is_real and near.name != layer.layer:

@@ -89,6 +89,8 @@ class StagesRun:
         level = float(output.power.mean()) / output.count
         if not math.isfinite(level):
             raise ValueError(f'The layer {self.layer.label} holds values that are not finite numbers.')
+        if output.power.numel() == 1:
+            raise ValueError(f'The layer {self.layer.label} has one sample only, so it has no spectrum.')
         if not level > 0:
             raise ValueError(f'The layer {self.layer.label} does not vary across the picture, so it has no spectrum.')
         shares = {key: _share_db(one.power / one.count, one.rate, nyquist) for key, one in self.stages.items()}

@@ -21,6 +21,8 @@ from render.worker import Job, Progress
 
 CHUNK = 4
 """Channels whose ideal non-linearity is computed in one step: a fraction of a second."""
+FLAT = 'No channel of this layer varies across the picture, so there is nothing to compare.'
+NOT_FINITE = 'The layer holds values that are not finite numbers.'
 
 
 class TriageRun:
@@ -32,7 +34,7 @@ class TriageRun:
         self._errors: list[AliasErrors] = []
         self._pattern = CommonPattern()
         self._phases: list[Tensor] = []
-        self._note = ''
+        self._note, self._is_finite = '', True
 
     def look(self, seed: int) -> Activation | None:
         """Take in one latent; what enters the non-linearity then, None where that is not known."""
@@ -41,6 +43,7 @@ class TriageRun:
         def look(call: LayerCall) -> None:
             nonlocal entering
             if call.name == name:
+                self._is_finite = self._is_finite and bool(call.output.isfinite().all())
                 self._phases.append(torch.tensor(phase_likeness(call.output[0])))
                 try:
                     entering = activation_of(self._layer, call)
@@ -85,6 +88,7 @@ class TriageRun:
         stuck = self._pattern.channel_shares() or [math.nan] * count
         phase = torch.stack(self._phases).nanmean(dim=0).tolist() if self._phases else []
         channels = tuple(Channel(*values) for values in zip(range(count), alias, stuck, phase, strict=True))
+        is_flat = all(math.isnan(value) for value in phase)
         return Triage(
             self._layer.name,
             self._layer.label,
@@ -93,7 +97,7 @@ class TriageRun:
             by_stuck=order(stuck, highest_first=True),
             by_phase=order(phase, highest_first=True),
             samples=samples,
-            note=self._note,
+            note=FLAT if is_flat and self._is_finite else self._note if self._is_finite else NOT_FINITE,
         )
 
 

@@ -10,6 +10,7 @@ import tyro
 from training.config import TrainConfig
 from training.errors import TrainingError
 from training.loop import train
+from training.plan import plan
 from training.presets import PRESETS
 from training.ranks import is_first_process
 
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done or interrupted after saving, 1 failed with one line on stderr."""
     presets = {name: (preset.summary, replace(preset.config, data=tyro.MISSING)) for name, preset in PRESETS.items()}
     config: TrainConfig = tyro.extras.overridable_config_cli(presets, args=arguments, description=__doc__)
+    if config.dry_run:
+        return _print_plan(config)
     interrupt = _Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
@@ -42,6 +45,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if is_first_process():
         print(folder)
+    return 0
+
+
+def _print_plan(config: TrainConfig) -> int:
+    """Exit status, as of `main`."""
+    try:
+        for line in plan(config):
+            print(line, flush=True)
+    except TrainingError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

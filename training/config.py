@@ -135,6 +135,10 @@ class TrainConfig:
     verbose: bool = False
     """Show the traceback of an error."""
 
+    def total_images(self) -> int:
+        """How many images the whole training shows."""
+        return int(self.kimg * 1000)
+
     def gamma(self, side: int) -> float:
         """Weight of the R1 penalty for images of `side` pixels."""
         return GAMMA_RULE * side * side / self.batch if self.r1_gamma is None else self.r1_gamma

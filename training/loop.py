@@ -10,23 +10,22 @@ from typing import Any
 import torch
 
 from networks.bad_file import BadFile
-from training.batches import BatchStream
 from training.check import check_images
 from training.checks import check_options, device_of, group_of
 from training.config import TrainConfig
-from training.data import Batch, ImageZip, Sampling, check_count, labels_like_data, one_hot
-from training.draws import Stream, torch_generator
+from training.data import ImageZip, check_count
 from training.errors import TrainingError
+from training.inputs import StepSource, batches_of
 from training.observers import Observers, Report
 from training.preview import picture_grid, save_grid
 from training.ranks import Ranks, joined
 from training.run_folder import RunFolder, open_run
 from training.run_lock import locked
 from training.shared_state import hand_out
-from training.shares import Share, share_for
+from training.shares import share_for
 from training.state import TrainState, generator_keywords, new_state
-from training.step import Latents, StepLatents, needs_path_length, training_step
-from training.tally import Stats, Tally
+from training.step import training_step
+from training.tally import Tally
 from training.transfer import table, transfer
 
 Stop = Callable[[], bool]
@@ -43,13 +42,9 @@ class _Place:
     """What stays the same during a run."""
 
     config: TrainConfig
-    images: ImageZip
-    batches: BatchStream
-    class_count: int
-    device: torch.device
+    source: StepSource
     run: RunFolder
     keywords: dict[str, Any]
-    share: Share
     observers: Observers
     """Nobody but the first process has any."""
 
@@ -75,11 +70,12 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
             said = _continue(state, run, config, ranks)
             with (
                 Observers.opened(run, config, ranks, state.images, report=report) as observers,
-                _batches(config, images, share, class_count, device) as batches,
+                batches_of(config, images, share, class_count, device) as batches,
             ):
                 for line in said:
                     observers.say(line)
-                place = _Place(config, images, batches, class_count, device, run, keywords, share, observers)
+                source = StepSource(config, images, batches, class_count, device, share)
+                place = _Place(config, source, run, keywords, observers)
                 _train_in(place, state, stop)
         return run.path
 
@@ -119,35 +115,26 @@ def _continue(state: TrainState, run: RunFolder, config: TrainConfig, ranks: Ran
 def _finish_snapshot(state: TrainState, place: _Place) -> None:
     """Look at new data; make what is still missing of the last snapshot, if the process ended before it was done."""
     config, run = place.config, place.run
-    if not place.share.ranks.is_first:
+    if not place.source.share.ranks.is_first:
         return
     if state.images == 0 and config.kimg >= _WORTH_A_CHECK_KIMG:
-        place.observers.warn(check_images(place.images, samples=_CHECKED_IMAGES).warnings())
+        place.observers.warn(check_images(place.source.images, samples=_CHECKED_IMAGES).warnings())
     is_snapshot = state.images > 0 and _is_due(state.images - config.batch, state.images, config.snapshot_kimg)
     if is_snapshot and not run.has_outputs(state.images, measured=config.snapshot_samples > 0):
         _save_outputs(state, place)
 
 
-def _batches(
-    config: TrainConfig, images: ImageZip, share: Share, class_count: int, device: torch.device
-) -> BatchStream:
-    workers = (2 if device.type == 'cuda' else 0) if config.workers is None else config.workers
-    return BatchStream(
-        images, sampling(config), batch=config.batch, class_count=class_count, rows=share.rows, workers=workers
-    )
-
-
 def _run(state: TrainState, place: _Place, stop: Stop) -> None:
     """Steps, with a line of statistics every tick and a snapshot now and then, and one at the end."""
-    config, observers, ranks = place.config, place.observers, place.share.ranks
-    total = int(config.kimg * 1000)
+    config, observers, ranks = place.config, place.observers, place.source.share.ranks
+    total = config.total_images()
     if state.images >= total:
         observers.say(f'{place.run.path.name}: {state.images} images are done already; raise --kimg to train on.')
         return
     saved_at, unsaved = time.monotonic(), False
     while state.images < total and not ranks.any(stop()):
         before, started = state.images, time.perf_counter()
-        stats = _step(state, place)
+        stats = training_step(state, *place.source.inputs(state), config, place.source.share)
         state.tally.add(stats, images=config.batch, seconds=time.perf_counter() - started)
         state.seconds += time.perf_counter() - started
         unsaved = True
@@ -171,41 +158,14 @@ def _is_due(before: int, now: int, kimg: float) -> bool:
     return now // every > before // every
 
 
-def _step(state: TrainState, place: _Place) -> Stats:
-    """The step that follows `state`; what it draws depends on the seed and the step only."""
-    config = place.config
-    batch = place.batches.read(state.images)
-    batch = Batch(batch.images.to(place.device), batch.classes.to(place.device))
-    for_discriminator = _latents(state.step, place, Stream.LATENTS_FOR_D)
-    latents = StepLatents(
-        for_discriminator,
-        for_discriminator if config.reuse_fakes else _latents(state.step, place, Stream.LATENTS_FOR_G),
-        _latents(state.step, place, Stream.LATENTS_FOR_PATHS) if needs_path_length(state, config) else None,
-    )
-    return training_step(state, batch, latents, config, place.share)
-
-
-def _latents(step: int, place: _Place, stream: Stream) -> Latents:
-    """Drawn for the whole minibatch, by every process alike; then its own rows."""
-    config, own = place.config, place.share.own
-    z = torch.randn(config.batch, config.z_dim, generator=torch_generator(config.seed, stream, step))
-    labels = labels_like_data(place.images, config.seed, stream, step, config.batch, config.class_balance)
-    return Latents(own(z).to(place.device), one_hot(own(labels), place.class_count).to(place.device))
-
-
-def sampling(config: TrainConfig) -> Sampling:
-    """How `config` wants the images to be shown."""
-    return Sampling(config.seed, config.class_balance, config.x_flips, config.quarter_turns)
-
-
 def _save_state(state: TrainState, place: _Place) -> None:
-    if place.share.ranks.is_first:
+    if place.source.share.ranks.is_first:
         place.run.write_state(state, place.config)
 
 
 def _save(state: TrainState, place: _Place) -> None:
     """The state first: what can be continued is worth more than what can be looked at."""
-    if not place.share.ranks.is_first:
+    if not place.source.share.ranks.is_first:
         return
     place.run.write_state(state, place.config)
     _save_outputs(state, place)

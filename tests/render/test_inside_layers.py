@@ -68,7 +68,7 @@ def test_stages_in_parts_are_the_mean_over_all_channels(ladder: Any, monkeypatch
     parts = measured(jobs_measure.layer_stages, ladder, layer=LAYER, samples=1, budget_channels=1)
     for one, other in zip(whole.stages, parts.stages, strict=True):
         np.testing.assert_allclose(one.radial_db.clip(-90), other.radial_db.clip(-90), atol=0.05)  # float32
-    assert (whole.beyond_db, whole.left_db) == pytest.approx((parts.beyond_db, parts.left_db), abs=1e-3)
+    assert (whole.beyond_db, whole.left_db) == pytest.approx((parts.beyond_db, parts.left_db), abs=0.02)
     assert whole.channels == 8
 
 

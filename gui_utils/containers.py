@@ -119,6 +119,14 @@ def same_line(gap: float = 0.5) -> None:
     imgui.same_line(0.0, gap * imgui.get_font_size())
 
 
+def same_line_if_fits(words: str, gap: float = 0.5) -> None:
+    """Put the next item, a button with these words, to the right of the last one if it fits there; else below."""
+    same_line(gap)
+    width = imgui.calc_text_size(words).x + 2 * imgui.get_style().frame_padding.x
+    if width > imgui.get_content_region_avail().x:
+        imgui.new_line()
+
+
 def help_marker(text: str) -> None:
     """A small question mark that explains."""
     imgui.align_text_to_frame_padding()

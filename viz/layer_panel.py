@@ -31,6 +31,8 @@ COLORMAPS = {
 NUMBER_TYPES = {'float32': 'f32', 'float16': 'f16', 'bfloat16': 'bf16', 'float64': 'f64'}
 VIEW_ROWS_EM = 9.7
 """Height of the controls below the list."""
+LEAST_LIST_EM = 5.0
+"""Of the list: in a lower panel the controls scroll instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _choose_layer(state: LayerState, model: GeneratorInfo, rows_em: float) -> La
         len(names),
         cells,
         selected,
-        height=-rows_em,
+        height=max(imgui.get_content_region_avail().y / imgui.get_font_size() - rows_em, LEAST_LIST_EM),
         tooltips=explanation,
         reveal=reveal,
     )

@@ -73,7 +73,7 @@ def _legend(state: SpectrumState, found: LayerStages) -> SpectrumState:
     hidden = set(state.hidden_stages)
     for place, (key, (word, tip)) in enumerate(STAGES.items()):
         if place:
-            widgets.same_line(0.15)
+            widgets.same_line_if_fits(word, 0.15)
         with widgets.disabled_unless(key in present, f'{word}: this layer has no such stage.'):
             is_on = key in present and key not in hidden
             colour = theme.rgba(theme.SERIES[place] if is_on else theme.FAINT)

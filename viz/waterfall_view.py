@@ -86,11 +86,11 @@ def _tools(state: SpectrumState, desk: Desk) -> SpectrumState:
         if widgets.toggle_button(text, state.waterfall == choice, tooltip=TIPS[choice]) and plot != choice:
             plot = choice
         widgets.same_line(0.15)
-    widgets.same_line(0.8)
+    widgets.same_line_if_fits('log', 0.65)
     log = widgets.toggle_button('log', state.log_frequency, tooltip='Frequencies on a logarithmic axis.')
-    widgets.same_line(0.8)
+    widgets.same_line_if_fits(icons.ICON_FA_IMAGES, 0.8)
     _real_button(desk)
-    widgets.same_line(0.15)
+    widgets.same_line_if_fits(icons.ICON_FA_SLIDERS, 0.15)
     if widgets.icon_button(icons.ICON_FA_SLIDERS, 'Waterfall settings'):
         imgui.open_popup('waterfall settings')
     imgui.set_next_window_size(imgui.ImVec2(24 * imgui.get_font_size(), 0.0))

@@ -1,0 +1,229 @@
+"""Is a training that is killed and continued the same, bit by bit, as one that is left alone?
+
+python -m benchmarks.resume [--kills N] [--steps N] [--seed S] [--json]
+
+Tiny trainings with every term of the loss are killed (SIGKILL) at random instants and continued by the same call until they
+are done; then weights, optimizers, averages, augmentation, progress, snapshots and statistics are compared with those of a
+training that was never interrupted. Exit code 1 if anything differs. Needs a system with fork (Linux, macOS).
+"""
+
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from PIL import Image
+
+from networks.config import AliasFreeConfig, DiscriminatorConfig, MappingConfig, StyleGAN2Config
+from networks.files.mapped import mapped_file
+from networks.files.safetensors_file import read_header, read_tensors
+from training.config import TrainConfig
+from training.loop import train
+from training.run_folder import RunFolder
+
+SIDE = 16
+_TIMES = ('seconds', 'images_per_second')
+"""What may differ between two equal runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to try."""
+
+    kills: int = 50
+    """How many processes to kill."""
+    steps: int = 24
+    """Steps of each training; its state is saved every second one."""
+    seed: int = 0
+    """Decides the instants."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What happened."""
+
+    kills: int = 0
+    before_first_state: int = 0
+    """Kills before anything was saved."""
+    finished: int = 0
+    """Trainings that were killed at least once and came to their end."""
+    identical: int = 0
+    """Of these, how many ended like the one that was left alone."""
+    differences: tuple[str, ...] = ()
+
+
+def tiny_config(folder: Path, steps: int, *, stylegan2: bool) -> TrainConfig:
+    """A training of a few thousand weights with every term of the loss; its data is written into `folder`."""
+    data = folder / 'pictures.zip'
+    if not data.exists():
+        _write_pictures(data)
+    return TrainConfig(
+        data=data,
+        out=folder / 'runs',
+        kimg=steps * 4 / 1000,
+        batch=4,
+        device='cpu',
+        threads=1,
+        architecture='stylegan2' if stylegan2 else 'stylegan3',
+        generator=AliasFreeConfig(channel_base=64, channel_max=8, num_layers=3, num_critical=1, margin_size=2),
+        stylegan2=StyleGAN2Config(channel_base=64, channel_max=8, fourier_bandwidth=2.0),
+        mapping=MappingConfig(num_layers=2),
+        discriminator=DiscriminatorConfig(channel_base=64, channel_max=8),
+        discriminator_mapping_layers=1,
+        z_dim=8,
+        w_dim=8,
+        r1_interval=3,
+        style_mixing=0.5,
+        path_length_weight=2.0,
+        path_length_interval=2,
+        blur_sigma=2.0,
+        blur_fade_kimg=0.04,
+        augment='ada',
+        ada_target=0.0,
+        ada_kimg=0.1,
+        tick_kimg=0.012,
+        snapshot_kimg=0.008,
+        snapshot_samples=0,
+        tensorboard=False,
+    )
+
+
+def _write_pictures(path: Path) -> None:
+    random_pixels = np.random.default_rng(0)
+    rows = []
+    with zipfile.ZipFile(path, 'w') as archive:
+        for index in range(12):
+            file = io.BytesIO()
+            Image.fromarray(random_pixels.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(file, 'PNG')
+            archive.writestr(f'{index}.png', file.getvalue())
+            rows.append([f'{index}.png', index % 2])
+        archive.writestr('dataset.json', json.dumps({'labels': rows}))
+
+
+def train_in_child(config: TrainConfig, *, kill_after: float | None = None) -> bool:
+    """Train in a process of its own, killed after `kill_after` seconds; whether it came to its end before."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            train(config, report=lambda line: None)
+            status = 0
+        finally:
+            os._exit(status)
+    end = None if kill_after is None else time.monotonic() + kill_after
+    while True:
+        done, status = os.waitpid(child, 0 if end is None else os.WNOHANG)
+        if done:
+            break
+        if end is not None and time.monotonic() >= end:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            break
+        time.sleep(0.0005)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+        raise RuntimeError('a training ended with an error')
+    return os.WIFEXITED(status)
+
+
+def outcome(config: TrainConfig) -> dict[str, Any]:
+    """What is left of a finished training: file name -> its content, without times."""
+    (folder,) = [path for path in config.out.iterdir() if path.is_dir()]
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob('*')):
+        name = str(path.relative_to(folder))
+        if path.name == 'stats.jsonl':
+            found[name] = [_without_times(json.loads(line)) for line in path.read_text().splitlines()]
+        elif path.name.startswith('training-state'):
+            found[name] = _state_of(path)
+        elif path.is_file() and path.name not in ('config.json', '.lock'):
+            found[name] = path.read_bytes()
+    return found
+
+
+def _state_of(path: Path) -> tuple[Any, dict[str, bytes]]:
+    """Progress without times, and the bytes of each tensor."""
+    with mapped_file(path) as data:
+        header = read_header(data)
+        progress = _without_times(json.loads(header.metadata['progress']))
+        progress['tally'] = _without_times(progress['tally'])
+        tensors = read_tensors(data, header)
+        return progress, {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def _without_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _TIMES}
+
+
+def kill_and_compare(options: Options, folder: Path) -> Result:
+    """Kills trainings until `options.kills` are reached, lets the last one finish, and compares all."""
+    instants = random.Random(options.seed)
+    alone, seconds = {}, {}
+    for stylegan2 in (False, True):
+        config = tiny_config(folder, options.steps, stylegan2=stylegan2)
+        config = replace(config, out=folder / f'alone-{stylegan2}')
+        started = time.monotonic()
+        train_in_child(config)
+        seconds[stylegan2] = time.monotonic() - started
+        alone[stylegan2] = outcome(config)
+    result = Result()
+    stylegan2 = False
+    while result.kills < options.kills:
+        config = tiny_config(folder, options.steps, stylegan2=stylegan2)
+        config = replace(config, out=folder / f'killed-{result.finished}')
+        kills = 0
+        while True:
+            wait = instants.uniform(0, seconds[stylegan2]) if result.kills + kills < options.kills else None
+            if train_in_child(config, kill_after=wait):
+                break
+            kills += 1
+            result.before_first_state += not _has_state(config)
+        if kills:
+            result.kills += kills
+            result.finished += 1
+            _compare(result, alone[stylegan2], outcome(config))
+        shutil.rmtree(config.out)
+        stylegan2 = not stylegan2
+    return result
+
+
+def _has_state(config: TrainConfig) -> bool:
+    return config.out.exists() and any(RunFolder(path).states() for path in config.out.iterdir() if path.is_dir())
+
+
+def _compare(result: Result, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    different = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+    result.identical += not different
+    result.differences += tuple(different)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 all identical, 1 not."""
+    options = tyro.cli(Options, args=arguments, description=__doc__)
+    with tempfile.TemporaryDirectory() as folder:
+        result = kill_and_compare(options, Path(folder))
+    if options.json:
+        print(json.dumps(asdict(result)))
+    else:
+        print(f'{result.kills} kills, {result.before_first_state} of them before anything was saved')
+        print(f'{result.finished} killed trainings finished, {result.identical} bit-identical to one left alone')
+        if result.differences:
+            print('different: ' + ', '.join(sorted(set(result.differences))))
+    return 0 if result.finished and result.identical == result.finished else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

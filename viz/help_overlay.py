@@ -43,9 +43,9 @@ def _columns() -> None:
         return
     imgui.table_next_column()
     _rows('Mouse', GESTURES, key_em=13.0)
-    _rows(MOVE, key_rows(MOVE))
+    _rows(FILE, key_rows(FILE))
     imgui.table_next_column()
-    for group in (LOOK, PICK, FILE):
+    for group in (MOVE, LOOK, PICK):
         _rows(group, key_rows(group))
     imgui.end_table()
 

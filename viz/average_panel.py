@@ -41,7 +41,7 @@ FLOOR = 1e-6
 AVERAGES_SHARE = 0.4
 """Of the height, for three pictures; the rest is for the plot below them."""
 LOWEST_EM = 5.0
-PLOT_EM = 8.0
+PLOT_EM = 7.5
 """Heights at least."""
 
 
@@ -154,5 +154,5 @@ def _decay(found: Neighbourhood) -> None:
         '##decay', (Series('fine detail', energies, counts), Series('if all moves: 1/N', ideal, counts)),
         x_label='pictures averaged, N', y_label='dB', x_limits=(1.0, float(counts[-1])), y_limits=(bottom, 3.0), log_x=True,
         x_ticks=found.counts,
-        height=max(room - 1.0, PLOT_EM),
+        height=max(room - 1.2, PLOT_EM),
     )  # fmt: skip

@@ -33,6 +33,7 @@ _MISSING: tuple[tuple[Capability, str], ...] = (
         'This network enlarges by an inverse wavelet transform, which has no filter that could be replaced alone.',
     ),
     ('style_mixing', 'This network was exported with one latent for all layers, so there is nothing to mix.'),
+    ('noise', 'This network adds no noise.'),
     ('classes', 'This network takes no class.'),
 )
 
@@ -144,11 +145,8 @@ def package_file(name: str) -> Path:
 def _describe(generator: _Generator, title: str, notes: tuple[str, ...]) -> GeneratorInfo:
     synthesis = generator.synthesis
     capabilities: set[Capability] = {'truncation'}
-    missing = _MISSING
     if synthesis.noise_maps():
         capabilities.add('noise')
-    else:
-        missing = (*missing, ('noise', 'This network adds no noise.'))
     return GeneratorInfo(
         family='openvino',
         title=title,
@@ -165,6 +163,6 @@ def _describe(generator: _Generator, title: str, notes: tuple[str, ...]) -> Gene
             if synthesis.kinds[name] != 'scale'
         ),
         capabilities=frozenset(capabilities),
-        missing=missing,
+        missing=tuple((name, reason) for name, reason in _MISSING if name not in capabilities),
         notes=notes,
     )

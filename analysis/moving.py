@@ -167,13 +167,20 @@ def _window_taps(width: int, reach: int, up: int, lobes: int) -> Tensor:
 
 
 def apply_affine(
-    image: Tensor, matrix: Tensor, *, lobes: int = LANCZOS_LOBES, reach: int | None = None, up: int = 4
+    image: Tensor,
+    matrix: Tensor,
+    *,
+    lobes: int = LANCZOS_LOBES,
+    reach: int | None = None,
+    up: int = 4,
+    kernel: Tensor | None = None,
 ) -> Moved:
     """The picture mapped by `matrix` [3, 3] (image sizes, origin at the centre): upsampled, then bilinear look-ups (E.3).
 
-    Good to about 40 dB. `reach` defaults to 2 * lobes.
+    Good to about 40 dB. `reach` defaults to 2 * lobes. `kernel`: `affine_lowpass` of these, if it is at hand.
     """
-    kernel = affine_lowpass(matrix, lobes=lobes, reach=2 * lobes if reach is None else reach, up=up)
+    if kernel is None:
+        kernel = affine_lowpass(matrix, lobes=lobes, reach=2 * lobes if reach is None else reach, up=up)
     phases, border = _upsample(image, kernel.to(image), up)
     column, row = _source_positions(image, matrix, up)
     looked_up = _between(phases, up, column + border, row + border)
@@ -247,9 +254,16 @@ def rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES) -> Move
     return apply_affine(image, rotation_matrix(radians), lobes=lobes)
 
 
-def pseudo_rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES) -> Moved:
-    """The picture with the frequencies removed that a rotation into it would lose, not turned (R* in E.3)."""
-    kernel = affine_lowpass(rotation_matrix(-radians), lobes=lobes, reach=2 * lobes, up=1).to(image)
+def pseudo_rotate(
+    image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES, kernel: Tensor | None = None
+) -> Moved:
+    """The picture with the frequencies removed that a rotation into it would lose, not turned (R* in E.3).
+
+    `kernel`: `affine_lowpass` of the turn back, with `up` 1, if it is at hand.
+    """
+    if kernel is None:
+        kernel = affine_lowpass(rotation_matrix(-radians), lobes=lobes, reach=2 * lobes, up=1)
+    kernel = kernel.to(image)
     border = len(kernel) // 2
     channels, height, width = image.shape[1:]
     # One channel after the other is several times slower on a CPU than as groups of one convolution.

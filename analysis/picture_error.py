@@ -13,11 +13,14 @@ from torch import Tensor
 
 from analysis.equivariance import PooledError
 from analysis.moving import Moved, apply_affine, pseudo_rotate, translate
+from analysis.turn_kernels import turn_lowpass
 from ops.parallel import one_thread_if_small
 
 Rows = tuple[float, float, float, float, float, float]
 """Rows of a 2x3 affine map about the centre, x right, y down, translations in image widths."""
 Metric = Literal['eq-t', 'eq-t-frac', 'eq-r']
+UP = 4
+"""Times by which a picture is enlarged to be turned."""
 WHOLE_PIXELS = 1e-6
 """A shift so close to whole pixels is one."""
 
@@ -73,7 +76,9 @@ def picture_error(reference: Tensor, picture: Tensor, rows: Rows) -> PictureErro
             moved = translate(reference[None], rows[2], rows[5])
             return _masked(metric, moved, picture)
         matrix = torch.tensor([rows[:3], rows[3:], (0, 0, 1)], dtype=torch.float64)
-        moved, test = apply_affine(reference[None], matrix), pseudo_rotate(picture[None], math.atan2(rows[1], rows[0]))
+        radians = math.atan2(rows[1], rows[0])
+        moved = apply_affine(reference[None], matrix, up=UP, kernel=turn_lowpass(radians, up=UP))
+        test = pseudo_rotate(picture[None], radians, kernel=turn_lowpass(-radians, up=1))
         return _masked(metric, Moved(moved.image, moved.mask * test.mask), test.image[0])
 
 

@@ -23,6 +23,7 @@ Supports = Callable[[Tensor, Any], str | None]
 """Of the first tensor and the operator's spec: None = can run it; else the reason why not, without shapes in it."""
 
 _MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda.offer'))
+_STATUS: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu.library'), ('cuda', 'ops.cuda.launcher'))
 _OPERATORS = ('ops.bias_act', 'ops.filtered_lrelu', 'ops.modulated_conv2d', 'ops.upfirdn2d')
 _MAX_REASONS = 256
 """Bound of the memory of reasons, should a backend invent new ones for ever."""
@@ -150,6 +151,15 @@ def backends() -> dict[str, str]:
     present = {one.backend for ranked in _registry.implementations.values() for one in ranked}
     states = {name: 'ready' if name in present else 'registered no operator' for name, _ in _MODULES}
     return {'reference': 'ready', **states, **_registry.unavailable}
+
+
+def kernel_notes() -> dict[str, str]:
+    """For each backend a sentence about its compiled kernels, or the reason why it cannot be used."""
+    states = backends()
+    return {
+        name: importlib.import_module(module).status() if states[name] == 'ready' else states[name]
+        for name, module in _STATUS
+    }
 
 
 def _replaces(new: _Implementation, old: _Implementation) -> bool:

@@ -73,16 +73,16 @@ def _operator_report() -> dict[str, Any]:
         import torch
 
         from networks.stylegan3 import Generator
-        from ops.backend import backends, report
+        from ops.backend import backends, kernel_notes, report
 
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         options: dict[str, Any] = {'channel_base': 256, 'channel_max': 8, 'num_layers': 4}
         generator = Generator(8, 0, 8, 16, 3, **options).eval().requires_grad_(False).to(device)
         with torch.inference_mode():
             generator(torch.zeros(1, 8, device=device))
-        return {'backends': backends(), 'operators': report()}
+        return {'backends': backends(), 'kernels': kernel_notes(), 'operators': report()}
     except Exception as error:  # see above
-        return {'backends': {}, 'operators': {'all': _sentence(error)}}
+        return {'backends': {}, 'kernels': {}, 'operators': {'all': _sentence(error)}}
 
 
 def _ffmpeg() -> str:

@@ -15,7 +15,7 @@ from analysis.picture_error import CannotCompare, PictureError, picture_error
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from networks.sampling import seed_to_z
-from ops.backend import report
+from ops.backend import kernel_notes, report
 from ops.fast_cpu import library
 from render import metering
 from render.capture import never, run_to
@@ -388,5 +388,6 @@ def _check(is_stale: IsStale) -> None:
 
 
 def _backend_notes() -> tuple[str, ...]:
-    """Who ran the operators, for the performance panel."""
-    return tuple(f'{name}: {text}' for name, text in report().items() if not text.startswith('not used yet'))
+    """Who ran the operators, and what compiled them, for the performance panel."""
+    used = tuple(f'{name}: {text}' for name, text in report().items() if not text.startswith('not used yet'))
+    return (*used, *(f'{name}: {text}' for name, text in kernel_notes().items()))

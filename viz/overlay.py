@@ -22,6 +22,8 @@ HINT = 'Drag the picture: the texture should move with it'
 HINT_WITHOUT_TRANSFORM = 'Drag the picture to walk through latents: this generator has no transform'
 PATIENCE_SECONDS = 0.15
 """A picture that comes sooner is not announced."""
+FLUENT_SECONDS = 1 / 20
+"""Renders that take longer do not follow a hand."""
 
 
 def draw_progress_dot(desk: Desk) -> None:
@@ -33,7 +35,7 @@ def draw_progress_dot(desk: Desk) -> None:
     elif known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS:
         return
     else:
-        text = 'rendering…'
+        text = waiting_words(desk.view.measured.render_seconds)
     width = imgui.calc_text_size(text).x
     imgui.same_line()
     corner = imgui.get_cursor_screen_pos()
@@ -42,6 +44,14 @@ def draw_progress_dot(desk: Desk) -> None:
     canvas = imgui.get_window_draw_list()
     canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.ACCENT_RGBA)
     canvas.add_text(ImVec2(left, top), theme.MUTED_RGBA, text)
+
+
+def waiting_words(render_seconds: float) -> str:
+    """What is said while a newer picture is on its way. A model that cannot follow the hand gives full pictures, fewer of them:
+    a smaller computation would be another picture (docs/performance.md)."""
+    if render_seconds <= FLUENT_SECONDS:
+        return 'rendering…'
+    return f'full · {1 / render_seconds:.2g} /s'
 
 
 def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:

@@ -39,6 +39,7 @@ def summary_rows(desk: Desk) -> list[tuple[str, str]]:
     return [
         ('Device', view.measured.device or 'not known yet'),
         ('Render', f'{1000 * view.measured.render_seconds:.1f} ms' if view.measured.render_seconds else '–'),
+        ('Dragging', 'full pictures, newest first'),
         ('Pictures', f'{view.measured.renders_a_second:.1f} /s' if view.measured.renders_a_second else '–'),
         ('Window', f'{frame:.1f} ms a frame' if frame else '–'),
         ('Memory', f'{view.measured.memory_bytes / 2**20:,.0f} MiB' if view.measured.memory_bytes else '–'),

@@ -195,3 +195,17 @@ def test_kernels_are_kept_in_memory_where_the_folder_cannot_be_written(fresh: No
     monkeypatch.setenv('CUPY_CACHE_IN_MEMORY', '0')
     monkeypatch.setenv('CUPY_CACHE_DIR', str(tmp_path / 'cache'))
     assert launcher._choose_cache() is None and os.environ['CUPY_CACHE_IN_MEMORY'] == '0'
+
+
+def test_the_notes_say_what_is_compiled_or_why_nothing_can_be(monkeypatch):
+    monkeypatch.setattr(
+        backend, 'backends', lambda: {'reference': 'ready', 'cpu': 'ready', 'cuda': 'CuPy is not installed'}
+    )
+    notes = backend.kernel_notes()
+    assert notes['cuda'] == 'CuPy is not installed' and 'read from the disk' in notes['cpu']
+    monkeypatch.setattr(backend, 'backends', lambda: {'reference': 'ready', 'cpu': 'broken', 'cuda': 'ready'})
+    monkeypatch.setattr(launcher, '_launcher', launcher._Launcher(cache_problem='kernels are not kept (read-only)'))
+    assert backend.kernel_notes() == {
+        'cpu': 'broken',
+        'cuda': '0 CUDA kernels loaded; kernels are not kept (read-only)',
+    }

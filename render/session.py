@@ -231,8 +231,6 @@ class WindowState:
     """The first-run hint was followed or closed."""
     scale: float | None = None
     """How large everything is drawn. None = as the monitor says."""
-    run: Literal['losses', 'equivariance', 'spectra'] = 'losses'
-    """What is plotted of a training run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +264,8 @@ class Session:
     capture: CaptureState = CaptureState()
     performance: PerformanceState = PerformanceState()
     sticking: StickingState = StickingState()
+    run_plot: Literal['losses', 'equivariance', 'spectra'] = 'losses'
+    """Of the training run that is open."""
     meter: MeterState = MeterState()
     window: WindowState = WindowState()
     follow: str | None = None

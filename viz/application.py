@@ -37,7 +37,7 @@ from viz.measure import Meter
 from viz.measuring import Measuring
 from viz.model_panel import OPENABLE
 from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_dropped, plans_for, remark_after
-from viz.panels import PANELS, draw_panels
+from viz.panels import PANELS, RUN_TITLE, draw_panels
 from viz.shortcuts import press_shortcuts, toggle_animation
 from viz.status_line import draw_status_line
 from viz.surveying import Surveying
@@ -77,7 +77,8 @@ class App:
         self._asked: list[Command] = []
         self._requested: tuple[Session | None, tuple[RenderRequest | None, ...]] = (None, ())
         self._edited_at, self._edited_by_mouse = 0.0, False
-        self._rebuild_layout, self._raise_tabs, self._first_frame = False, 0, True
+        self._rebuild_layout, self._first_frame = False, True
+        self._raise_tabs: tuple[tuple[str, ...], ...] = ()  # in this frame, in the next one, …
         self._title, self._scale = '', session.window.scale
 
     @property
@@ -187,12 +188,13 @@ class App:
         session = menus.draw_menus(session, desk, titles=TITLES)
         draw_status_line(session, desk)
         if layout.dock_space(rebuild=self._rebuild_layout, places=PLACES):
-            self._rebuild_layout, self._raise_tabs = False, 2
+            self._rebuild_layout, self._raise_tabs = False, (FRONT_TITLES, FRONT_TITLES)
         session, arrows_taken = draw_panels(session, desk)
         session = draw_canvas(session, desk, self._hand)
         if self._raise_tabs:
-            self._raise_tabs -= 1
-            for title in FRONT_TITLES:
+            titles, *rest = self._raise_tabs
+            self._raise_tabs = tuple(rest)
+            for title in titles:
                 imgui.set_window_focus(title)
         session = comparing.matched(press_shortcuts(session, desk, arrows_taken=arrows_taken), self.view)
         session = self._press_space(session)
@@ -231,6 +233,8 @@ class App:
         self._surveying.poll(self.session)
         if (newer := self._following.poll(self.session, is_opening=self.opening.is_busy)) is not None:
             self.begin((newer,))
+        if self.view.run is None and self._following.run is not None:
+            self._raise_tabs = ((), (RUN_TITLE,), FRONT_TITLES[-1:])
         self.view = self._following.noted(self.view)
         if self.view.surveys is not self._surveying.surveys:
             self.view = replace(self.view, surveys=self._surveying.surveys)

@@ -9,7 +9,7 @@ from imgui_bundle import imgui
 from gui_utils import plots, theme, widgets
 from gui_utils.plots import Marker, Series
 from render.run_log import Curve, RunLog, RunSpectra
-from render.session import Session, WindowState
+from render.session import Session
 from viz.commands import ShowSnapshot
 from viz.editing import updated
 from viz.run_view import RunView
@@ -33,7 +33,7 @@ def run_panel(session: Session, desk: Desk) -> Session:
         widgets.text_muted('Open the folder of a training run: its course appears here.')
         return session
     _scrubber(run, desk)
-    shown = widgets.segmented('Plot', session.window.run, SHOWN, default=WindowState().run, tooltip='Over the training.')
+    shown = widgets.segmented('Plot', session.run_plot, SHOWN, default='losses', tooltip='Over the training.')
     height = max(imgui.get_content_region_avail().y / imgui.get_font_size(), _LEAST_PLOT_EM)
     if shown == 'losses':
         _curves(run, desk, _LOSSES, 'loss', height, smooth=True)
@@ -41,7 +41,7 @@ def run_panel(session: Session, desk: Desk) -> Session:
         _curves(run, desk, _EQUIVARIANCE, 'dB', height, smooth=False)
     else:
         _spectra(run, desk, height)
-    return updated(session, window=updated(session.window, run=shown))
+    return updated(session, run_plot=shown)
 
 
 def _scrubber(run: RunView, desk: Desk) -> None:
@@ -54,10 +54,10 @@ def _scrubber(run: RunView, desk: Desk) -> None:
     place = None if run.wanted is None else run.log.index_of(run.wanted)
     now = last if place is None else place
     chosen = widgets.int_slider(
-        'Snapshot', now, 0, max(last, 1), unit=f'of {last}  ({snapshots[now].kimg:.3g} kimg)',
+        'Snapshot', now + 1, 1, max(last + 1, 2), unit=f'of {last + 1}  ({snapshots[now].kimg:.4g} kimg)',
         tooltip='Opens that snapshot in place: latent, layer and filters stay. When did sticking appear?',
     )  # fmt: skip
-    chosen = min(chosen, last)
+    chosen = min(chosen - 1, last)
     back = widgets.icon_button(icons.ICON_FA_BACKWARD_STEP, 'The snapshot before')
     widgets.same_line(0.25)
     on = widgets.icon_button(icons.ICON_FA_FORWARD_STEP, 'The next snapshot')

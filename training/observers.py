@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
+from networks.bad_file import BadFile
 from training.config import TrainConfig
 from training.ranks import Ranks
 from training.run_folder import RunFolder
-from training.snapshot_report import measure_snapshot, write_walk
 from training.state import TrainState
 from training.tensorboard import EventFile, open_events
 
@@ -94,12 +94,17 @@ class Observers:
         samples = self._config.snapshot_samples
         if samples == 0:
             return
+        from training.snapshot_report import measure_snapshot, write_walk  # the renderer, not needed until now
+
         row = {'images': state.images, 'snapshot': snapshot.name, **measure_snapshot(state.average, samples)}
         self._run.append_stats(row)
         if self._events is not None:
             self._events.numbers(row)
         walk = self._run.preview_path(state.images).with_suffix('.mp4')
-        write_walk(walk, state.average, seed=self._config.seed)
+        try:
+            write_walk(walk, state.average, seed=self._config.seed)
+        except BadFile as error:  # a clip is not worth stopping for
+            self.warn([str(error)])
 
     def _print(self, line: str) -> None:
         tqdm.write(line, file=sys.stderr)

@@ -114,6 +114,11 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get('WORLD_SIZE', '1')) > 1
 
 
+def is_first_process() -> bool:
+    """Whether this is the process that writes and speaks, known without asking the others."""
+    return int(os.environ.get('RANK', '0')) == 0
+
+
 def local_rank() -> int:
     """Number of this process among those of this machine, which is that of its GPU."""
     return int(os.environ.get('LOCAL_RANK', '0'))

@@ -10,7 +10,7 @@ import numpy as np
 from render.result import RenderResult
 
 PEAK = 2.0
-"""From the darkest to the brightest of an image in [-1, 1]: what the paper's EQ metrics (App. E.3) call I_max."""
+"""From the darkest to the brightest of an image in [-1, 1]: I_max of the paper's EQ metrics."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

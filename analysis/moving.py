@@ -174,25 +174,28 @@ def apply_affine(
     reach: int | None = None,
     up: int = 4,
     kernel: Tensor | None = None,
+    beyond: bool = True,
 ) -> Moved:
     """The picture mapped by `matrix` [3, 3] (image sizes, origin at the centre): upsampled, then bilinear look-ups (E.3).
 
     Good to about 40 dB. `reach` defaults to 2 * lobes. `kernel`: `affine_lowpass` of these, if it is at hand.
+    `beyond`: whether the surroundings, taken for zero, count outside the mask; without, anything is there, in half the time.
     """
     if kernel is None:
         kernel = affine_lowpass(matrix, lobes=lobes, reach=2 * lobes if reach is None else reach, up=up)
-    phases, border = _upsample(image, kernel.to(image), up)
+    phases, first = _upsample(image, kernel.to(image), up, beyond=beyond)
     column, row = _source_positions(image, matrix, up)
-    looked_up = _between(phases, up, column + border, row + border)
+    looked_up = _between(phases, up, column + first, row + first)
     # From the picture's edge in fine samples; inside, the kernel meets known samples only.
+    border = len(kernel) // 2
     (height, width), margin = image.shape[-2:], border + 1 - (up + 1) / 2
     mask = (column >= margin) & (column < width * up - border - 1 - (up + 1) / 2)
     mask &= (row >= margin) & (row < height * up - border - 1 - (up + 1) / 2)
     return Moved(looked_up.reshape(image.shape), mask.to(image))
 
 
-def _upsample(image: Tensor, kernel: Tensor, up: int) -> tuple[Tensor, int]:
-    """The picture at `up` times the rate, `border` fine samples more on each side; sample k lies at border + k * up.
+def _upsample(image: Tensor, kernel: Tensor, up: int, *, beyond: bool) -> tuple[Tensor, int]:
+    """The picture at `up` times the rate, and where in it sample 0 is. `beyond`: else only where all samples are known.
 
     Polyphase: each of the up x up phases is an ordinary convolution of the picture. They stay side by side, because
     interleaving them takes as long again: [batch * channels, up * up, rows, columns], where phase (p, q) holds the fine
@@ -202,11 +205,13 @@ def _upsample(image: Tensor, kernel: Tensor, up: int) -> tuple[Tensor, int]:
     per_phase = -(-len(kernel) // up)
     padded = F.pad(kernel, (0, per_phase * up - len(kernel)) * 2)
     weights = padded.reshape(per_phase, up, per_phase, up).permute(1, 3, 0, 2).flip(2, 3) * up**2
-    return F.conv2d(
+    padding = per_phase - 1 if beyond or min(height, width) < per_phase else 0
+    phases = F.conv2d(
         image.reshape(batch * channels, 1, height, width),
         weights.reshape(up * up, 1, per_phase, per_phase),
-        padding=per_phase - 1,
-    ), len(kernel) // 2
+        padding=padding,
+    )
+    return phases, len(kernel) // 2 - (per_phase - 1 - padding) * up
 
 
 def _between(phases: Tensor, up: int, column: Tensor, row: Tensor) -> Tensor:
@@ -254,9 +259,7 @@ def rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES) -> Move
     return apply_affine(image, rotation_matrix(radians), lobes=lobes)
 
 
-def pseudo_rotate(
-    image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES, kernel: Tensor | None = None
-) -> Moved:
+def pseudo_rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES, kernel: Tensor | None = None) -> Moved:
     """The picture with the frequencies removed that a rotation into it would lose, not turned (R* in E.3).
 
     `kernel`: `affine_lowpass` of the turn back, with `up` 1, if it is at hand.

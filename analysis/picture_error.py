@@ -77,7 +77,7 @@ def picture_error(reference: Tensor, picture: Tensor, rows: Rows) -> PictureErro
             return _masked(metric, moved, picture)
         matrix = torch.tensor([rows[:3], rows[3:], (0, 0, 1)], dtype=torch.float64)
         radians = math.atan2(rows[1], rows[0])
-        moved = apply_affine(reference[None], matrix, up=UP, kernel=turn_lowpass(radians, up=UP))
+        moved = apply_affine(reference[None], matrix, up=UP, kernel=turn_lowpass(radians, up=UP), beyond=False)
         test = pseudo_rotate(picture[None], radians, kernel=turn_lowpass(-radians, up=1))
         return _masked(metric, Moved(moved.image, moved.mask * test.mask), test.image[0])
 

@@ -41,6 +41,8 @@ from render.request import FilterEdit, FilterSpec
 from render.result import FilterCurve
 
 CURVE_POINTS = 256
+MOST_NOTES = 3
+"""On single places."""
 Edited = tuple[Inspectable, tuple[str, ...]]
 """A generator, and what of the changes could not be done as they were asked for."""
 
@@ -59,6 +61,8 @@ def edited(adapter: Inspectable, spec: FilterSpec) -> Edited:
         twin, more = _alias_free(adapter, spec)
     else:
         twin, more = _by_buffers(adapter, spec)
+    if len(more) > MOST_NOTES:
+        more = (*more[:MOST_NOTES], f'… and {len(more) - MOST_NOTES} more places likewise.')
     return twin, (*notes, *more)
 
 
@@ -170,7 +174,7 @@ def _unclamped(root: nn.Module, twins: dict[str, nn.Module]) -> Iterator[tuple[s
     for name, module in root.named_modules():
         if isinstance(getattr(module, 'clamp', None), (int, float)):
             twin = twins.get(name) or twin_of(module)
-            twin.clamp = None
+            twin.__dict__['clamp'] = None  # no module, no tensor
             yield name, twin
 
 

@@ -19,10 +19,11 @@ from render.result import FilterCurve, GeneratorInfo
 from render.session import FilterState, filter_spec
 from viz import filter_edits
 from viz.editing import available, updated
-from viz.filter_place import KINDS, PLACE_ROWS, choose_place, numbers_of_place
+from viz.filter_place import KINDS, PLACE_ROWS, choose_place, is_wide, numbers_of_place
 from viz.filter_plot import response_plot
 
 DIRECTIONS = {'up': 'Up', 'down': 'Down', 'both': 'Both'}
+EXTENT = {False: 'All layers', True: 'One filter'}
 CUSTOM = 'custom'
 NETWORK_ROWS = 4
 """Controls of the whole network below the plot."""
@@ -35,7 +36,7 @@ def filter_panel(state: FilterState, model: GeneratorInfo | None, curves: tuple[
         state = updated(
             state,
             one_place=widgets.segmented(
-                'Change', state.one_place, {False: 'All layers', True: 'One filter'},
+                'Change', state.one_place, EXTENT if is_wide() else {False: 'All', True: 'One'},
                 tooltip='All layers: one kind of filter everywhere. One filter: a layer and a direction of its own, with draggable points in the plot.',
             ),
         )  # fmt: skip
@@ -56,7 +57,7 @@ def _presets(state: FilterState, model: GeneratorInfo | None) -> FilterState:
     current = preset_of(filter_spec(state), model) or CUSTOM
     options = {one.key: one.label for one in presets()}
     if current == CUSTOM:
-        options[CUSTOM] = 'Changed by hand'
+        options[CUSTOM] = 'By hand'
     chosen = find_preset(current)
     why_not = {one.key: one.why_not(model) for one in presets()} if model else {}
     key = widgets.combo(

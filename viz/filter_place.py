@@ -6,13 +6,13 @@ from imgui_bundle import ImVec2, imgui
 
 from gui_utils import theme, widgets
 from render.filter_choices import BAND_LIMITED, FACTORS, LEAST_SHARE, MAX_LENGTH, Place, why_no_oversampling
-from render.request import FilterEdit
+from render.request import FilterEdit, FilterKind
 from render.result import GeneratorInfo, LayerInfo
 from render.session import FilterState
 from viz import filter_edits
 from viz.editing import updated
 
-KINDS = {
+KINDS: dict[FilterKind, str] = {
     'network': "The network's own",
     'sinc': 'Sinc (Kaiser window)',
     'jinc': 'Jinc (radial)',
@@ -26,6 +26,7 @@ LEAST_CELL_EM = 1.55
 """Below, the strip of layers takes two lines."""
 PLACE_ROWS = 5
 """Controls of a place below the plot."""
+WIDE_EM = 20.0
 NO_CUTOFF = 'This kernel follows the sampling factor and has no cutoff: choose Sinc or Jinc.'
 
 
@@ -40,12 +41,17 @@ def choose_place(state: FilterState, model: GeneratorInfo | None) -> FilterState
     if chosen != name:
         state = updated(state, response_layer=chosen)
     direction = widgets.segmented(
-        'Of which', state.response_direction, PLOTTED,
+        'Of which', state.response_direction, PLOTTED if is_wide() else {'up': 'Up', 'down': 'Down'},
         tooltip='Filter before the non-linearity (upsampling) or behind it (downsampling).',
     )  # fmt: skip
     state = updated(state, response_direction=direction)
     place = filter_edits.place_of(state, model) if state.one_place else None
     return state if place is None else _kind(state, place)
+
+
+def is_wide() -> bool:
+    """Whether there is room for long words on buttons."""
+    return imgui.get_content_region_avail().x > WIDE_EM * imgui.get_font_size()
 
 
 def _strip(layers: tuple[LayerInfo, ...], shown: str | None, changed: frozenset[str]) -> str | None:

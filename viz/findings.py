@@ -12,7 +12,14 @@ from render.jobs_equivariance import METRICS
 from render.measures import EquivarianceScore, FixedPatterns, Ladder, Neighbourhood, RegisteredAverage, Strip
 from render.request import ModelKey, RenderRequest, SynthesisSpec, ViewSpec
 from render.session import PictureName
-from viz.commands import MeasuringCommand
+from viz.commands import (
+    MeasureAverage,
+    MeasureEquivariance,
+    MeasurePatterns,
+    MeasureRegistered,
+    MeasureWalk,
+    MeasuringCommand,
+)
 
 LADDER, DIAGNOSIS = 'ladder', 'diagnosis'
 WALK, AVERAGE, PATTERNS, REGISTERED = 'walk', 'average', 'patterns', 'registered'
@@ -78,9 +85,19 @@ class Bench:
         found = self.known.get(key)
         if found is None or request is None:
             return False
-        return found.subject != subject_of(key, request) or (
-            command is not None and found.command not in (None, command)
-        )
+        if found.subject != subject_of(key, request):
+            return True
+        return None not in (command, found.command) and essence(command) != essence(found.command)
+
+
+def essence(command: MeasuringCommand | None) -> MeasuringCommand | None:
+    """The command without how much is measured: more samples make a result surer, fewer do not make it wrong."""
+    match command:
+        case MeasureWalk():
+            return replace(command, frames=0)
+        case MeasureEquivariance() | MeasureAverage() | MeasurePatterns() | MeasureRegistered():
+            return replace(command, samples=0)
+    return command
 
 
 @dataclass(frozen=True, slots=True)

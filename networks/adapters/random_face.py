@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ class OpenVinoGenerator(Inspectable):
         """Raises `BadFile` if the mapping does not make what the synthesis reads."""
         generator = _Generator(mapping, synthesis).eval().requires_grad_(False)
         self.module = generator
-        self._mapping, self._synthesis, self._average = mapping, synthesis, None
+        self._average: Tensor | None = None
         with torch.inference_mode():
             found = mapping(torch.zeros(1, mapping.input_size))
         if found.shape != (1, synthesis.latent_size):
@@ -69,7 +69,7 @@ class OpenVinoGenerator(Inspectable):
         """W of z [batch, z_dim], without truncation: [batch, 1, w_dim]."""
         if z.ndim != 2 or z.shape[1] != self.info.z_dim:
             raise ValueError(f'this network needs z of shape [batch, {self.info.z_dim}], got {tuple(z.shape)}')
-        return self._mapping(z.to(self._device(), torch.float32))[:, None]
+        return self._network.mapping(z.to(self._device(), torch.float32))[:, None]
 
     def synthesize(
         self,
@@ -85,7 +85,7 @@ class OpenVinoGenerator(Inspectable):
         if overrides:
             raise ValueError(f'this network has no buffer {next(iter(overrides))!r} to replace')
         w = latents.to(self._device(), torch.float32)[:, 0]
-        return functional_call(self._synthesis, self._noise(noise, noise_seed), (w,))
+        return functional_call(self._network.synthesis, self._noise(noise, noise_seed), (w,))
 
     def average(self) -> Tensor | None:
         """The mean W [w_dim] of `AVERAGED_LATENTS` latents."""
@@ -97,13 +97,17 @@ class OpenVinoGenerator(Inspectable):
         return self._average
 
     def _noise(self, mode: NoiseMode, seed: int) -> dict[str, Tensor]:
-        replaced = {}
-        for index, name in enumerate(self._synthesis.noise_maps().values() if mode != 'constant' else ()):
-            own = self._synthesis.get_buffer(name)
+        replaced, synthesis = {}, self._network.synthesis
+        for index, name in enumerate(synthesis.noise_maps().values() if mode != 'constant' else ()):
+            own = synthesis.get_buffer(name)
             draw = torch.Generator().manual_seed((seed * NOISE_STRIDE + index) % 2**63)
             fresh = torch.randn(own.shape, generator=draw).to(own) * own.std(correction=0)
             replaced[name] = fresh if mode == 'random' else torch.zeros_like(own)
         return replaced
+
+    @property
+    def _network(self) -> _Generator:
+        return cast(_Generator, self.module)
 
     def _device(self) -> torch.device:
         return next(self.module.buffers()).device

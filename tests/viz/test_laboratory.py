@@ -155,6 +155,7 @@ def test_a_note_takes_the_place_of_the_reading(tester: PanelTester, at_bench: Ca
 def test_another_line_makes_a_strip_outdated(tester: PanelTester, at_bench: Callable) -> None:  # noqa: F811
     desk = at_bench(known(WALK, STRIP, ACROSS))
     assert OUTDATED in words(tester, showing('walk', line=WalkLine(0.2)), desk)
+    assert OUTDATED not in words(tester, showing('walk', walk_frames=128), desk), 'more pictures would only be surer'
 
 
 @pytest.mark.parametrize(

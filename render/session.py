@@ -115,7 +115,8 @@ class SpectrumState:
     waterfall: Literal['map', 'lines', 'real'] = 'map'
     waterfall_count: int = 16
     """Latents that the spectra of all layers are averaged over."""
-    log_frequency: bool = False
+    log_frequency: bool = True
+    """Of the axis of that view."""
 
 
 @dataclass(frozen=True, slots=True)

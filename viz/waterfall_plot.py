@@ -19,9 +19,13 @@ COLUMNS = 384
 LOWEST = 0.5
 """Left end of a logarithmic axis, in cycles per image width."""
 RANGE_DB, STEP_DB = 100.0, 10.0
-ROW_EM = (1.1, 2.0)
+ROW_EM = (0.9, 2.0)
 """Least and largest height of a line."""
 AXIS_EM = 2.5
+BELOW_EM = 2.0
+"""Room for the sentence below the axis."""
+SMALL = 0.85
+"""Size of names in lines lower than the usual letters."""
 BAR_EM = 3.2
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 IMAGE = 'image'
@@ -121,7 +125,7 @@ def draw_map(fall: Fall, shown: str | None, desk: Desk, *, log: bool, alpha: flo
     room = imgui.get_content_region_avail()
     label = imgui.calc_text_size(fall.widest).x + 0.8 * em
     width = max(room.x - label - BAR_EM * em, 6 * em)
-    height = round(em * min(max((room.y / em - AXIS_EM - 1.6) / len(fall.curves), ROW_EM[0]), ROW_EM[1]))
+    height = round(em * min(max((room.y / em - AXIS_EM - BELOW_EM) / len(fall.curves), ROW_EM[0]), ROW_EM[1]))
     start = imgui.get_cursor_screen_pos()
     low = ImVec2(start.x + label, start.y)
     high = ImVec2(low.x + width, low.y + height * len(fall.curves))
@@ -134,6 +138,7 @@ def draw_map(fall: Fall, shown: str | None, desk: Desk, *, log: bool, alpha: flo
     )
     chosen, words = _rows(fall, shown, ImVec2(label + width, height), low.x, width, log=log)
     canvas = imgui.get_window_draw_list()
+    canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND)))
     canvas.add_image(image, low, high, col=theme.faded(theme.rgba((1.0, 1.0, 1.0, 1.0), alpha)))
     _marks(fall, shown, low, width, height, log=log)
     _axis(fall, low, high, log=log)
@@ -148,10 +153,11 @@ def _rows(
     chosen, words = shown, ''
     imgui.push_style_var(imgui.StyleVar_.item_spacing, ImVec2(0.0, 0.0))
     imgui.push_style_var(imgui.StyleVar_.selectable_text_align, ImVec2(0.0, 0.5))
+    small = SMALL if size.y < 1.1 * imgui.get_font_size() else 1.0
     for index, curve in enumerate(fall.curves):
-        clicked, _ = imgui.selectable(
-            f'{curve.label}##waterfall {index}', curve.name == shown and not curve.is_real, 0, size
-        )
+        with theme.font(theme.REGULAR, small):
+            is_shown = curve.name == shown and not curve.is_real
+            clicked, _ = imgui.selectable(f'{curve.label}##waterfall {index}', is_shown, 0, size)
         if clicked and not curve.is_real:
             chosen = curve.name
         if imgui.is_item_hovered():

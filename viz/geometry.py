@@ -202,4 +202,6 @@ def ring_radius(placement: Placement) -> float:
 def walked(state: LatentState, dx: float, dy: float, pane: Rectangle) -> LatentState:
     """The latent after a drag across a picture that cannot be moved: the lattice of seeds moves with the hand."""
     step = SEEDS_PER_PANE / max(min(pane.width, pane.height), 1.0)
-    return replace(state, x=max(state.x - dx * step, 0.0), y=max(state.y - dy * step, 0.0))  # the map begins with seed 0
+    return replace(
+        state, x=max(state.x - dx * step, 0.0), y=max(state.y - dy * step, 0.0)
+    )  # the map begins with seed 0

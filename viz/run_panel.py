@@ -21,6 +21,8 @@ _LOSSES = (('generator_loss', 'generator'), ('discriminator_loss', 'discriminato
 _EQUIVARIANCE = (('eq_t_db', 'EQ-T'), ('eq_r_db', 'EQ-R'))
 _SMOOTH_SHARE = 0.03
 """Losses are averaged over this part of the training: from step to step they jump."""
+_FOLLOWS_DB = 65.0
+"""Top of the scale of EQ-T and EQ-R: detail sticks below about 25 dB, and follows above 50."""
 _LEAST_PLOT_EM = 7.0
 _COLUMNS = 256
 Named = tuple[tuple[str, str], ...]
@@ -101,7 +103,7 @@ def _curves(run: RunView, desk: Desk, names: Named, unit: str, height: float, *,
     end = max(_newest_kimg(run.log), 1e-3)
     plots.line_plot(
         f'##{key}', series, x_label='thousand images', y_label=unit, x_limits=(0.0, end),
-        y_limits=desk.computed(f'{key} limits', run.log, lambda _: _limits([curve for _, curve in drawn])),
+        y_limits=desk.computed(f'{key} limits', run.log, lambda _: _limits([curve for _, curve in drawn], smooth)),
         markers=_marker(run), height=height,
     )  # fmt: skip
 
@@ -151,10 +153,12 @@ def _smoothed(curve: Curve) -> Curve:
     return Curve(curve.kimg, (sums[ends] - sums[starts]) / (ends - starts))
 
 
-def _limits(curves: list[Curve]) -> tuple[float, float]:
-    """Room for all values, rounded outwards."""
+def _limits(curves: list[Curve], fits: bool) -> tuple[float, float]:
+    """Room for all values; without `fits` always the whole scale from sticking to following."""
     low = min(float(curve.values.min()) for curve in curves)
     high = max(float(curve.values.max()) for curve in curves)
+    if not fits:
+        return min(low, 0.0), max(high + 5.0, _FOLLOWS_DB)
     room = max(high - low, 0.1) * 0.08
     return min(low - room, 0.0) if low >= 0 and low < 0.5 * high else low - room, high + room
 

@@ -20,7 +20,7 @@ from render.worker import Progress
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import make_info, make_layers, make_spectrum, waves
 from viz import commands
-from viz.panels import PANELS
+from viz.panels import PANELS, RUN_TITLE
 
 pytestmark = pytest.mark.display
 Key = imgui.Key
@@ -331,6 +331,8 @@ def test_everything_can_be_drawn_larger(rig: Rig) -> None:
 
 def test_every_panel_draws_in_front(rig: Rig) -> None:
     for panel in PANELS:
+        if panel.title == RUN_TITLE:  # only there while a run is open
+            continue
         imgui_focus(rig.driver, panel.title)
         assert any(label.startswith(f'{panel.title}/') for label in rig.driver.labels()), panel.title
 

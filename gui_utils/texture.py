@@ -19,13 +19,21 @@ from gui_utils.opengl import GL
 
 Filter = Literal['nearest', 'linear']
 Paint = Callable[[np.ndarray], np.ndarray]
+Upload = Callable[[np.ndarray, int], bool]
+"""Fills an OpenGL texture, whose storage fits, with these pixels in its own way; False: it has none, upload them."""
+
+
+def _by_opengl(pixels: np.ndarray, texture: int) -> bool:
+    return False
 
 
 class Texture:
     """One picture on the graphics card. Needs the window's OpenGL context, for every method."""
 
-    def __init__(self, *, filter: Filter = 'nearest') -> None:
+    def __init__(self, *, filter: Filter = 'nearest', upload: Upload = _by_opengl) -> None:
+        """`upload` is asked first, for pictures of the size that the texture already has."""
         self._name = int(GL.glGenTextures(1))
+        self._upload = upload
         self._size = (0, 0)  # height, width
         self._filter: Filter | None = None
         self._reduced_is_current = False
@@ -58,7 +66,9 @@ class Texture:
         layout = GL.GL_RGBA if channels == 4 else GL.GL_RGB
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._require())
         GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)  # rows of three channels need not fill whole words
-        if (height, width) == self._size:
+        if (height, width) == self._size and channels == 4 and self._upload(pixels, self._name):
+            pass
+        elif (height, width) == self._size:
             GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, width, height, layout, GL.GL_UNSIGNED_BYTE, pixels)
         else:
             GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, layout, GL.GL_UNSIGNED_BYTE, pixels)
@@ -131,8 +141,9 @@ class _Entry:
 class TexturePool(Textures):
     """At most `capacity` textures, by name; the one not shown for the longest time goes first."""
 
-    def __init__(self, capacity: int = 64) -> None:
-        self._capacity = capacity
+    def __init__(self, capacity: int = 64, *, upload: Upload = _by_opengl) -> None:
+        """`upload`: see `Texture`."""
+        self._capacity, self._upload = capacity, upload
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def show(
@@ -158,7 +169,7 @@ class TexturePool(Textures):
         while len(self._entries) >= self._capacity:
             _, oldest = self._entries.popitem(last=False)
             oldest.texture.delete()
-        return Texture()
+        return Texture(upload=self._upload)
 
     def close(self) -> None:
         for entry in self._entries.values():

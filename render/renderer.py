@@ -17,7 +17,7 @@ from networks.info import LayerInfo
 from networks.sampling import seed_to_z
 from ops.backend import kernel_notes, report
 from ops.fast_cpu import library
-from render import metering
+from render import interop, metering
 from render.capture import never, run_to
 from render.filters import Edited, edited, filter_curves
 from render.graphs import CudaRecorder, GraphCache, Replay
@@ -166,8 +166,8 @@ class Renderer:
 
     def _device_notes(self) -> tuple[str, ...]:
         """What happened to the device, and whether pictures are replayed, for the performance panel."""
-        graphs = (self._graphs.note(),) if self.models.device.type == 'cuda' else ()
-        return (*graphs, self._rescue.note) if self._rescue.note else graphs
+        graphs = self._graphs.note() if self.models.device.type == 'cuda' else ''
+        return tuple(note for note in (graphs, interop.note(), self._rescue.note) if note)
 
     def power(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """Power spectrum [height, width] of what `request` shows. For averages: what the view remembers stays."""

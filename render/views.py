@@ -19,6 +19,7 @@ from analysis.spectrum import (
 )
 from analysis.statistics import summarize
 from ops.parallel import one_thread_if_small
+from render import interop
 from render.request import IDENTITY, Affine, SpectrumSpec, ViewSpec
 from render.result import Spectrum, Statistics
 from render.sheet import sheet_layout
@@ -53,7 +54,7 @@ def picture(x: Tensor, view: ViewSpec, *, transform: Affine = IDENTITY, rate: fl
         image = to_rgba8(scaled if scaled.shape[0] == 3 else _three(scaled))
     if mask is not None:
         image[..., 3] = mask.to(torch.uint8) * 255
-    return Picture(on_host(image).numpy(), read_only(values), notes)
+    return Picture(pixels_of(image), read_only(values), notes)
 
 
 def to_rgba8(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -180,7 +181,7 @@ def _sheet(x: Tensor, view: ViewSpec, transform: Affine, rate: float | None) -> 
         if mask is not None:
             cell[..., 3] = mask[:height, :width].to(torch.uint8) * 255
         values[0, top : top + height, left : left + width] = cells[index]
-    return Picture(on_host(image).numpy(), read_only(values), notes)
+    return Picture(pixels_of(image), read_only(values), notes)
 
 
 def _mark_nan(image: Tensor, x: Tensor) -> Tensor:
@@ -189,6 +190,14 @@ def _mark_nan(image: Tensor, x: Tensor) -> Tensor:
         bad = x.isnan().any(dim=0)
         image[bad] = torch.tensor([*NAN_COLOUR, 255], dtype=torch.uint8, device=image.device)
     return image
+
+
+def pixels_of(image: Tensor) -> np.ndarray:
+    """[height, width, 4] uint8 of a tensor; a GPU's copy is kept at hand for OpenGL where that is wanted."""
+    host = on_host(image).numpy()
+    if image.device.type == 'cuda':
+        interop.remember(host, image.contiguous())
+    return host
 
 
 def on_host(x: Tensor) -> Tensor:

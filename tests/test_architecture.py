@@ -46,6 +46,7 @@ TORCH_FREE = {
     'render/follow.py',
     'render/run_log.py',
     'render/png_session.py',
+    'render/interop.py',
     'render/source.py',
 }
 """Read by the window's thread before torch is there; their own imports must be torch-free too."""

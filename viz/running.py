@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gui_utils.texture import TexturePool
 from gui_utils.window import GraphicsLost, NoDisplay, Window, open_window
+from render import interop
 from render.png_session import save_png, shared_text
 from render.session import Session, is_animating
 from render.session_file import BadFile, load_session, recover_session, save_session
@@ -114,7 +115,7 @@ def _run(
     frames: int | None,
     timings: _Timings,
 ) -> int:
-    textures = TexturePool()
+    textures = TexturePool(upload=interop.upload)
     app = _make_app(window, worker, start, textures)
     try:
         if frames is None and screenshot is None:

@@ -139,3 +139,26 @@ def test_a_thousand_updates_leave_no_texture_behind(open_headless: MakeWindow) -
         texture.update(noise(1 + size % 7, 1 + size % 5))
     texture.delete()
     assert count_textures() == before
+
+
+def test_another_way_of_uploading_is_asked_for_pictures_of_the_same_size_and_may_decline(
+    open_headless: MakeWindow,
+) -> None:
+    window, asked, answer = open_headless(), [], False
+
+    def upload(pixels: np.ndarray, name: int) -> bool:
+        asked.append(name)
+        return answer
+
+    texture = Texture(upload=upload)
+    first, second = noise(20, 20), 255 - noise(20, 20)
+    second[..., 3] = 255
+    texture.update(first)
+    assert not asked  # there was no storage yet
+    texture.update(second)
+    assert len(asked) == 1
+    np.testing.assert_array_equal(shown(window, texture.ref, 20, 20), second[..., :3])  # declined
+    answer = True
+    texture.update(first)
+    np.testing.assert_array_equal(shown(window, texture.ref, 20, 20), second[..., :3])  # taken: not uploaded
+    texture.delete()

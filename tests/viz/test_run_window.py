@@ -13,7 +13,7 @@ from PIL import Image
 from gui_utils.window import NoDisplay
 from render.png_session import load_carried_session
 from render.request import ModelKey
-from render.session import Session, Side, TransformState
+from render.session import CompareState, Session, Side, TransformState
 from render.session_file import load_session, save_session
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import FakeRenderer
@@ -82,6 +82,19 @@ def test_a_session_can_be_looked_at_with_another_generator(renderers: list[FakeR
     assert run_window('demo:', headless=True, session=tmp_path / 's.json', size=SIZE) == 0
     last = renderers[0].rendered[-1]
     assert last.model.path == 'demo:' and last.synthesis.transform[2] == 0.25
+
+
+def test_two_generators_are_opened_side_by_side_with_the_choices_of_a_session(
+    renderers: list[FakeRenderer], tmp_path: Path
+) -> None:
+    gone = Side(ModelKey('gone.pkl', 'x'), transform=TransformState(x=0.25))
+    save_session(tmp_path / 's.json', Session(a=gone, compare=CompareState(mode='blink')))
+    picture = tmp_path / 'window.png'
+    options = {'headless': True, 'session': tmp_path / 's.json', 'screenshot': picture, 'size': SIZE}
+    assert run_window('demo:', 'demo:', **options) == 0
+    session = load_carried_session(picture)[0]
+    assert session.b is not None and session.compare.mode == 'blink'
+    assert session.a.transform == session.b.transform == TransformState(x=0.25)
 
 
 def test_a_damaged_session_is_one_line_and_exit_code_1(

@@ -123,7 +123,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     if isinstance(value, float):
-        return None if math.isnan(value) else max(min(value, 300.0), -300.0)
+        return None if math.isnan(value) else math.copysign(300.0, value) if math.isinf(value) else value
     return value
 
 

@@ -1,6 +1,7 @@
 """`diagnose` on whole networks: planted defects are named, healthy ones are not, bad input is said in a sentence."""
 
 import json
+import math
 import random
 from html.parser import HTMLParser
 from typing import Any
@@ -14,7 +15,7 @@ from networks.adapters.wrap import wrap
 from networks.stylegan3 import SynthesisLayer
 from ops.bias_act import bias_act
 from ops.modulated_conv2d import modulated_conv2d
-from render.diagnosis import Diagnosis, to_json, to_text
+from render.diagnosis import Diagnosis, LayerHealth, to_json, to_text
 from render.jobs import run_to_end
 from render.jobs_diagnose import diagnose
 from render.models import ModelStore
@@ -240,3 +241,10 @@ def test_planting_is_repeatable():
     assert (first.layer, first.detail) == (again.layer, again.detail)
     random.seed(1)
     assert small('R', 'down-filter', 'late', seed=9).detail == first.detail
+
+
+def test_numbers_are_written_as_they_are_and_only_infinite_ones_replaced():
+    layer = LayerHealth('up', 512.0, math.nan, -math.inf, 0.0, 0.0, 0.0, 0.0)
+    found = to_json(Diagnosis('x', 'healthy', '', (), (layer,), (), (), 412.5))
+    row = found['layers'][0]
+    assert (row['rate'], row['noise_db'], row['border_db'], found['seconds']) == (512.0, None, -300.0, 412.5)

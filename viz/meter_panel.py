@@ -69,7 +69,7 @@ def _switches(state: MeterState, desk: Desk) -> MeterState:
     can, reason = available('transform', desk.model)
     with widgets.disabled_unless(can, reason):
         enabled = widgets.toggle_button(
-            'Measure', state.enabled, icon=icons.ICON_FA_GAUGE_HIGH,
+            'Measure', state.enabled,
             tooltip='Compare every picture of a drag with the one that is not moved, moved ideally.',
         )  # fmt: skip
         widgets.same_line(0.25)
@@ -79,7 +79,7 @@ def _switches(state: MeterState, desk: Desk) -> MeterState:
         )  # fmt: skip
         widgets.same_line(0.25)
         whole = widgets.toggle_button(
-            'Whole px', state.whole_pixels, tooltip='The picture follows the hand in whole pixels, as EQ-T is measured.'
+            'Snap', state.whole_pixels, tooltip='The picture follows the hand in whole pixels, as EQ-T is measured.'
         )
         widgets.same_line(0.25)
         if widgets.icon_button(icons.ICON_FA_ARROW_ROTATE_LEFT, 'reset the meter', tooltip='Begin to count anew.'):
@@ -137,7 +137,10 @@ def _bar(corner: ImVec2, width: float, pool: Pool, reading: Equivariance | None,
         canvas.add_rect_filled(low, end, theme.faded(theme.rgba(colour, 0.75)), 0.15 * em)
     mark = round(corner.x + width * _share(good))
     canvas.add_line(
-        ImVec2(mark, low.y - 0.15 * em), ImVec2(mark, high.y + 0.15 * em), theme.faded(theme.TEXT_RGBA), max(0.1 * em, 1.0)
+        ImVec2(mark, low.y - 0.15 * em),
+        ImVec2(mark, high.y + 0.15 * em),
+        theme.faded(theme.TEXT_RGBA),
+        max(0.1 * em, 1.0),
     )
     if reading is not None and not math.isnan(reading.decibels):
         middle = ImVec2(corner.x + width * _share(reading.decibels), 0.5 * (low.y + high.y))

@@ -28,6 +28,8 @@ MODE_TIPS: dict[CompareMode, str] = {
 }
 WORDS_FROM_EM = 31.0, 38.0
 """Narrower panes show the ways of comparing as icons: with the original, with another generator."""
+ICONS_BELOW_EM = 24.0
+"""Still narrower ones show nothing but icons."""
 GAIN_EM = 17.0, 12.5
 """Width of the gain: in a wide pane, in a narrow one."""
 COLOUR_MAPS = {'inferno': 'Fire', 'viridis': 'Viridis', 'grey': 'Grey'}
@@ -58,7 +60,7 @@ def draw_bar(session: Session, whole: Rectangle, desk: Desk) -> Session:
         imgui.ChildFlags_.auto_resize_x | imgui.ChildFlags_.auto_resize_y | imgui.ChildFlags_.always_use_window_padding
     )
     if imgui.begin_child('comparison', ImVec2(0.0, 0.0), flags):
-        session = _content(session, whole.width < WORDS_FROM_EM[session.b is not None] * em)
+        session = _content(session, whole.width / em)
         storage.set_float(key, imgui.get_window_width())
     imgui.end_child()
     imgui.pop_style_color()
@@ -70,7 +72,9 @@ def _shows(session: Session, desk: Desk) -> bool:
     return is_comparing(session) or (desk.side.result is not None and is_changed(desk.side.asked))
 
 
-def _content(session: Session, compact: bool) -> Session:
+def _content(session: Session, room: float) -> Session:
+    """What is in it. `room`: width of the pane in em."""
+    compact = room < WORDS_FROM_EM[session.b is not None]
     if not is_comparing(session):
         if widgets.button(
             'Compare with the original', icon=icons.ICON_FA_CODE_COMPARE,
@@ -78,7 +82,7 @@ def _content(session: Session, compact: bool) -> Session:
         ):  # fmt: skip
             return with_original(session, on=True)
         return session
-    session = _partner(session)
+    session = _partner(session, narrow=room < ICONS_BELOW_EM)
     widgets.same_line(0.8)
     for mode, word in MODES.items():
         is_on = session.compare.mode == mode
@@ -94,7 +98,7 @@ def _content(session: Session, compact: bool) -> Session:
     return _difference_row(session, compact=compact) if session.compare.mode == 'difference' else session
 
 
-def _partner(session: Session) -> Session:
+def _partner(session: Session, *, narrow: bool) -> Session:
     """What the second picture is; with two generators also which of them is edited."""
     if session.b is None:
         imgui.align_text_to_frame_padding()
@@ -106,7 +110,11 @@ def _partner(session: Session) -> Session:
         widgets.same_line(0.15)
     is_original = session.compare.original
     tip = 'Compare the side that is edited with its own original (X).'
-    if widgets.toggle_button('vs original', is_original, tooltip=tip) != is_original:
+    if narrow:
+        clicked = widgets.icon_button(icons.ICON_FA_CODE_COMPARE, 'vs original', tooltip=tip, lit=is_original)
+    else:
+        clicked = widgets.toggle_button('vs original', is_original, tooltip=tip) != is_original
+    if clicked:
         session = with_original(session, on=not is_original)
     return session
 

@@ -1,0 +1,137 @@
+"""Whole networks by the CUDA kernels: by their PTX on the CPU (slow), and on a GPU where there is one."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from networks import stylegan2, stylegan3
+from networks.discriminator import Discriminator
+from ops import backend
+from ops.backend import implements, use_backend
+from ops.bias_act import bias_act_reference
+from ops.cuda import bias_act, dispatch, filtered_lrelu, launcher, upfirdn2d
+from ops.filtered_lrelu import filtered_lrelu_reference
+from ops.upfirdn2d import upfirdn2d_reference
+from render.models import ModelStore
+from render.renderer import Renderer
+from render.request import LatentSpec, RenderRequest, SynthesisSpec
+from tests.gpu import require_gpu
+from tests.networks.small import small_ladder, small_stylegan2
+from tests.ops import ptx_launch
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    'T': lambda: small_ladder('T', resolution=32, width=4),
+    'R': lambda: small_ladder('R', resolution=32, width=4),
+    'F': lambda: small_ladder('F', resolution=16, width=4),
+    'StyleGAN2': lambda: small_stylegan2('skip', resolution=16),
+}
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CUDA kernels, registered for CPU tensors and run as PTX."""
+    backend.backends()
+    registry = backend._Registry(loaded=True)
+    kept = backend._registry.implementations
+    registry.implementations = {
+        op: [one for one in ranked if one.backend == 'reference'] for op, ranked in kept.items()
+    }
+    monkeypatch.setattr(backend, '_registry', registry)
+    monkeypatch.setattr(launcher, 'launch', ptx_launch.launch)
+    monkeypatch.setattr(launcher, 'prepare', ptx_launch.prepare)
+    monkeypatch.setattr(dispatch, '_memory', dispatch._Memory())
+    for op, module, reference in (
+        ('bias_act', bias_act, bias_act_reference),
+        ('filtered_lrelu', filtered_lrelu, filtered_lrelu_reference),
+        ('upfirdn2d', upfirdn2d, upfirdn2d_reference),
+    ):
+        implements(op, 'cpu', dispatch.remembering(module.supports))(
+            dispatch.or_reference(getattr(module, op), reference)
+        )
+
+
+def images(network: nn.Module, **options: bool) -> Tensor:
+    torch.manual_seed(1)
+    ws = network.mapping(torch.randn(1, 16).to(next(network.parameters()).device))  # pyright: ignore[reportCallIssue]
+    return network.synthesis(ws, **options)  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize('half', [False, True])
+def test_a_network_by_the_ptx_of_its_kernels_equals_the_reference(name: str, half: bool, emulated, monkeypatch):
+    network = NETWORKS[name]()
+    for module in (stylegan2, stylegan3):
+        monkeypatch.setattr(module, 'runs_in_half', lambda marked, x, float32: half and marked)
+    with use_backend('reference'):
+        expected = images(network)
+    ours = images(network)
+    error = 0.01 if half else 1e-5
+    torch.testing.assert_close(ours, expected, rtol=0, atol=error * float(expected.abs().max()))
+    assert backend.report()['filtered_lrelu' if name in 'TRF' else 'upfirdn2d'] == 'cpu'
+
+
+@pytest.mark.slow
+def test_the_gradient_penalty_by_the_ptx_of_its_kernels_equals_the_reference(emulated):
+    """Second derivatives through a whole discriminator."""
+    torch.manual_seed(0)
+    judge = Discriminator(0, 8, 3, channel_base=32, channel_max=4)
+    image = torch.randn(2, 3, 8, 8)
+
+    def penalty() -> list[Tensor]:
+        x = image.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(judge(x).sum(), x, create_graph=True)
+        parameters = [one for one in judge.parameters() if one.ndim > 1]
+        return list(torch.autograd.grad(gradient.square().sum(), parameters, allow_unused=True))
+
+    with use_backend('reference'):
+        expected = penalty()
+    for one, other in zip(penalty(), expected, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(other.abs().max()))
+
+
+# On a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('name', NETWORKS)
+def test_a_network_on_a_gpu_equals_that_on_the_cpu(name: str):
+    device, network = require_gpu(kernels=True), NETWORKS[name]()
+    with use_backend('reference'):
+        expected = images(network)
+    for float32, error in ((True, 1e-5), (False, 0.02)):
+        ours = images(network.to(device), float32=float32).cpu()
+        torch.testing.assert_close(ours, expected, rtol=0, atol=error * float(expected.abs().max()))
+    assert backend.report()['filtered_lrelu' if name in 'TRF' else 'upfirdn2d'] == 'cuda'
+
+
+@pytest.mark.gpu
+def test_a_replayed_picture_equals_one_that_is_launched_step_by_step():
+    store = ModelStore(require_gpu(kernels=True))
+    key, _ = store.open('demo:')
+    requests = [
+        RenderRequest(key, LatentSpec(((seed, 1.0),)), SynthesisSpec(transform=(1, 0, seed / 50, 0, 1, 0)))
+        for seed in range(6)
+    ]
+    replayed = Renderer(store)
+    steps = Renderer(store)
+    steps._graphs.for_picture = lambda *_: None  # pyright: ignore[reportAttributeAccessIssue]
+    for request in requests:
+        assert torch.equal(replayed.tensor(request), steps.tensor(request))
+    assert replayed._graphs.replays == len(requests) - 1
+
+
+@pytest.mark.gpu
+def test_a_picture_of_a_gpu_equals_that_of_the_cpu():
+    device = require_gpu(kernels=True)
+    results = []
+    for place in ('cpu', device):
+        store = ModelStore(place)
+        key, _ = store.open('demo:')
+        request = RenderRequest(key, synthesis=SynthesisSpec(precision='float32', transform=(1, 0, 0.1, 0, 1, 0)))
+        results.append(Renderer(store).render(request).image)
+    assert abs(results[0].astype(int) - results[1].astype(int)).max() <= 1

@@ -21,7 +21,7 @@ LOWEST = 0.5
 RANGE_DB, STEP_DB = 100.0, 10.0
 ROW_EM = (0.9, 2.0)
 """Least and largest height of a line."""
-AXIS_EM = 2.5
+AXIS_EM = 1.35
 BELOW_EM = 2.0
 """Room for the sentence below the axis."""
 SMALL = 0.85
@@ -199,7 +199,7 @@ def _marks(fall: Fall, shown: str | None, low: ImVec2, width: float, height: flo
 
 
 def _axis(fall: Fall, low: ImVec2, high: ImVec2, *, log: bool) -> None:
-    """Numbers below the map, and what they count."""
+    """Numbers below the map."""
     em, canvas = imgui.get_font_size(), imgui.get_window_draw_list()
     muted, width = theme.faded(theme.MUTED_RGBA), high.x - low.x
     for tick in ticks_of(fall.right, width / (2.6 * em), log=log):
@@ -207,9 +207,6 @@ def _axis(fall: Fall, low: ImVec2, high: ImVec2, *, log: bool) -> None:
         text = str(tick)
         canvas.add_line(ImVec2(x, high.y), ImVec2(x, high.y + 0.25 * em), muted)
         canvas.add_text(ImVec2(x - 0.5 * imgui.calc_text_size(text).x, high.y + 0.25 * em), muted, text)
-    words = 'cycles per image width'
-    place = ImVec2(low.x + 0.5 * (width - imgui.calc_text_size(words).x), high.y + 1.3 * em)
-    canvas.add_text(place, muted, words)
     imgui.dummy(ImVec2(1.0, AXIS_EM * em))
 
 
@@ -258,5 +255,5 @@ def notes_of(fall: Fall) -> tuple[str, ...]:
 
 
 def explain_marks() -> None:
-    """What the ticks in the lines are."""
-    widgets.text_muted('Green: f_c. White: s/2. Hover to read, click to show.')
+    """What the axis counts, and what the ticks in the lines are."""
+    widgets.text_muted('Cycles per image width. Green: f_c. White: s/2.')

@@ -46,9 +46,10 @@ def respaced(weight: Tensor, ratio: float, band: float) -> Tensor:
     return torch.einsum('yj,xk,oijk->oiyx', fit, fit, weight).contiguous()
 
 
-def limited(record: LayerRecord, rate: float, side: int) -> LayerRecord:
-    """The layer with no rate above `rate`; `side`: of the full picture."""
-    rate_in, own = min(record.rate_in, rate), min(record.rate, rate)
+def limited(record: LayerRecord, rate: float) -> LayerRecord:
+    """The layer with no rate above `rate`."""
+    rate_in = min(record.rate_in, rate) if record.index else record.rate_in  # the features come as they are
+    own = min(record.rate, rate)
     oversampling = record.rate_inside / max(record.rate_in, record.rate)
     cutoff_in, cutoff = min(record.cutoff_in, rate_in / 2), min(record.cutoff, own / 2)
     margin_in, margin = (record.size_in - record.rate_in) / 2, (record.size - record.rate) / 2
@@ -71,7 +72,7 @@ def small_alias_free(generator: Generator, ws: Tensor, side: int) -> Tensor:
     network = generator.synthesis
     x = network.input(ws[:, 0])
     for row, record in enumerate(network.schedule.layers, 1):
-        own, small = network.get_submodule(record.name), limited(record, side, generator.img_resolution)
+        own, small = network.get_submodule(record.name), limited(record, side)
         layer = SynthesisLayer(network.w_dim, small, conv_clamp=network.config.conv_clamp, magnitude_ema_beta=0.0)
         layer.load_state_dict(
             {name: value for name, value in own.state_dict().items() if 'filter' not in name}, strict=False

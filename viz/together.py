@@ -57,24 +57,16 @@ def draw_together(
     if mode == 'difference':
         _draw_difference(session, results[0], results[1], lead, desk, hovered=hovered)
     elif mode == 'wipe':
-        left = Rectangle(whole.left, whole.top, line - whole.left, whole.height)
-        right = Rectangle(line, whole.top, whole.right - line, whole.height)
-        _draw_one(session, first, lead, left, desk)
-        _draw_one(session, second, lead, right, desk)
-        _draw_line(whole, line)
+        _draw_both(session, names, lead, line, desk)
     else:
-        shown = second if mode == 'peek' or desk.view.second else first
-        _draw_one(session, shown, lead, whole, desk)
+        _draw_one(session, second if mode == 'peek' or desk.view.second else first, lead, whole, desk)
     model = desk.view.side(held).model
-    draw_ring(
-        canvas, session, held, lead, hand, can_turn=model is not None and model.why_not('transform') is None,
-        hovered=hovered,
-    )  # fmt: skip
+    can_turn = model is not None and model.why_not('transform') is None
+    draw_ring(canvas, session, held, lead, hand, can_turn=can_turn, hovered=hovered)
     draw_line(session, held, lead)
-    if session.canvas.probe and mode != 'difference' and hovered:
-        result = desk.view.side(below).result
-        if result is not None:
-            overlay.draw_probe(result, _placed(result, lead), hovered=True, row=1)
+    result = desk.view.side(below).result
+    if result is not None and session.canvas.probe and mode != 'difference':
+        overlay.draw_probe(result, _placed(result, lead), hovered=hovered, row=1)
     canvas.pop_clip_rect()
     return session
 
@@ -117,6 +109,14 @@ def _draw_one(session: Session, name: PictureName, lead: Placement, part: Rectan
     taken = draw_error(known.result, replace(placement, pane=part), desk)
     overlay.draw_side_label(session, name, part, known, taken=taken)
     canvas.pop_clip_rect()
+
+
+def _draw_both(session: Session, names: tuple[PictureName, ...], lead: Placement, line: float, desk: Desk) -> None:
+    """The first picture left of the line, the second right of it."""
+    whole = lead.pane
+    _draw_one(session, names[0], lead, Rectangle(whole.left, whole.top, line - whole.left, whole.height), desk)
+    _draw_one(session, names[1], lead, Rectangle(line, whole.top, whole.right - line, whole.height), desk)
+    _draw_line(whole, line)
 
 
 # The line

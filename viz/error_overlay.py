@@ -26,11 +26,11 @@ def draw_error(result: RenderResult, placement: Placement, desk: Desk) -> float:
     em, pane, canvas = imgui.get_font_size(), placement.pane, imgui.get_window_draw_list()
     if reading.scale is not None:
         _draw_scale(reading.scale, ImVec2(pane.right - (BAR_EM + 3.0) * em, pane.top + 2.9 * em), desk, canvas)
-    text = words(reading, is_map=result.request.view.error_map)
+    text = wrapped(words(reading, is_map=result.request.view.error_map), pane.width - 4 * em)
     if not text:
         return 0.0
     size = imgui.calc_text_size(text)
-    draw_pill(text, pane.right - size.x / 2 - 1.2 * em, pane.top + 1.4 * em, canvas)
+    draw_pill(text, pane.right - size.x / 2 - 1.2 * em, pane.top + 0.9 * em + size.y / 2, canvas)
     return size.x + 1.8 * em
 
 
@@ -39,6 +39,18 @@ def words(reading: Equivariance, *, is_map: bool) -> str:
     if reading.metric is not None:
         return f'{NAMES[reading.metric]}  {decibel_text(reading.decibels)}'
     return reading.sentence if is_map else ''
+
+
+def wrapped(text: str, width: float) -> str:
+    """The words on lines of at most `width` pixels."""
+    lines: list[str] = []
+    for word in text.split(' '):
+        longer = f'{lines[-1]} {word}' if lines else word
+        if lines and imgui.calc_text_size(longer).x <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return '\n'.join(lines)
 
 
 def _draw_scale(scale: ErrorScale, corner: ImVec2, desk: Desk, canvas: imgui.ImDrawList) -> None:

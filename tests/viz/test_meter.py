@@ -147,7 +147,7 @@ def test_the_panel_switches_and_resets(
     desk = make_desk()
     assert not tester.click(meter_section, MeterState(), 'Measure', Side(), desk).enabled
     assert tester.click(meter_section, MeterState(), 'Error', Side(), desk).error_map
-    assert tester.click(meter_section, MeterState(), 'Whole px', Side(), desk).whole_pixels
+    assert tester.click(meter_section, MeterState(), 'Snap', Side(), desk).whole_pixels
     tester.click(meter_section, MeterState(), 'reset the meter', Side(), desk)
     assert asked == [ResetMeter()]
 
@@ -186,12 +186,11 @@ def test_the_key_shows_the_map_and_undo_takes_it_back(rig: Rig) -> None:
 def test_in_whole_pixels_the_picture_follows_without_losing_the_hand(rig: Rig) -> None:
     rig.app.session = replace(rig.app.session, meter=MeterState(whole_pixels=True))
     rig.driver.drag('Picture/picture a', by=(37, -21))
-    free = (37, -21)
     x, y = rig.side.transform.x * 256, rig.side.transform.y * 256
     assert x == round(x) and y == round(y) and (x, y) != (0, 0)
     rig.change(transform=TransformState())
     rig.app.session = replace(rig.app.session, meter=MeterState())
-    rig.driver.drag('Picture/picture a', by=free)
+    rig.driver.drag('Picture/picture a', by=(37, -21))
     assert abs(rig.side.transform.x * 256 - x) <= 0.51 and abs(rig.side.transform.y * 256 - y) <= 0.51
 
 

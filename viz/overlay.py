@@ -48,7 +48,7 @@ def draw_progress_dot(desk: Desk) -> None:
 
 def waiting_words(render_seconds: float) -> str:
     """What is said while a newer picture is on its way. A model that cannot follow the hand gives full pictures, fewer of them:
-    a smaller computation would be another picture (docs/performance.md)."""
+    a smaller computation would be another picture (docs/dragging.md)."""
     if render_seconds <= FLUENT_SECONDS:
         return 'rendering…'
     return f'full · {1 / render_seconds:.2g} /s'

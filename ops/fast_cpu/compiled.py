@@ -105,6 +105,10 @@ def synthesis_layer(
         return convolve_and_activate(x, prepared, factors, bias, lrelu, convolution)
     size = (x.shape[2] + 2 * padding[0] - weight.shape[2] + 1, x.shape[3] + 2 * padding[1] - weight.shape[3] + 1)
     shape = (x.shape[0], weight.shape[0], *size)
+    if up_filter is None and down_filter is None and lrelu.up == lrelu.down == 1:  # an unfiltered non-linearity, m = 1
+        y = convolve(x, prepared, factors, padding, convolution)
+        y = y if scale is None else y * scale[:, :, None, None]
+        return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
     plan = plan_filter(shape, up_filter, down_filter, lrelu, planar=False, threads=torch.get_num_threads())
     kernel = _kernel(plan, (spec, x.shape[1:2]))
     if kernel is None or not isinstance(plan, FilterPlan):

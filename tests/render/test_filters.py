@@ -10,6 +10,8 @@ import torch
 from networks.adapters.wrap import wrap
 from networks.info import FilterInfo
 from networks.stylegan3 import SynthesisLayer
+from ops.backend import backends, use_backend
+from ops.fast_cpu import compiled
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import lowpass
 from render.filter_choices import numbers_for, places
@@ -218,10 +220,11 @@ def centroid_shift(layer: SynthesisLayer) -> float:
 def test_every_edit_leaves_a_filter_that_lets_something_through(adapter):
     """Whatever numbers a file holds: finite taps, as many of them as fit, the gain for a constant kept."""
     held = adapter.filters()
+    ends = ((1, None, None), (64, None, None), (3, 1e9, None), (None, -1.0, 0.0))  # n, cutoff, half-width
     for place in [*places(adapter.info)][::5]:
         for kind in get_args(FilterKind):
-            for numbers in ({'taps': 1}, {'taps': 64}, {'taps': 3, 'cutoff': 1e9}, {'cutoff': -1.0, 'half_width': 0.0}):
-                edit = FilterEdit(place.layer.name, place.filter.direction, kind, **numbers)
+            for numbers in ends:
+                edit = FilterEdit(place.layer.name, place.filter.direction, kind, *numbers)
                 taps, info, _ = designed(place.filter, edit, held[place.filter.buffer])
                 assert bool(taps.isfinite().all()) and taps.shape[-1] == info.taps
                 assert info.taps % 2 == place.filter.taps % 2
@@ -244,7 +247,7 @@ def test_one_layer_has_its_own_oversampling():
     twin, _ = edited(adapter, FilterSpec(oversampling=4, layer_oversampling=(LayerOversampling(name, 1),)))
     factors = {layer.name: layer.down_factor for layer in twin.info.layers[1:-1]}
     assert factors.pop(name) == 1 and set(factors.values()) == {4}
-    assert [one.direction for one in twin.info.layer(name).filters] in ([], ['up'])
+    assert all(one.direction == 'up' for one in twin.info.layers[4].filters)
 
 
 def test_an_edit_of_one_place_wins_over_what_holds_for_all(adapter):
@@ -257,10 +260,14 @@ def test_an_edit_of_one_place_wins_over_what_holds_for_all(adapter):
 def test_a_twin_is_described_as_it_runs():
     adapter = ADAPTERS['T']()
     twin, _ = edited(adapter, FilterSpec(margin=2, oversampling=1))
-    shapes = {}
+    shapes: dict[str, torch.Size] = {}
     for name in (layer.name for layer in adapter.info.layers):
         module = twin.module.get_submodule(name)
-        module.register_forward_hook(lambda module, _, output, name=name: shapes.update({name: output.shape}))
+
+        def note(module: torch.nn.Module, arguments: object, output: torch.Tensor, name: str = name) -> None:
+            shapes[name] = output.shape
+
+        module.register_forward_hook(note)
     twin.synthesize(adapter.latents(torch.zeros(1, 16)))
     for layer in twin.info.layers:
         assert shapes[layer.name][-2:] == (layer.height, layer.width)
@@ -279,7 +286,7 @@ def test_stylegan2_runs_without_its_clamp():
     adapter = ADAPTERS['2']()
     for module in adapter.module.modules():
         if getattr(module, 'clamp', None) is not None:
-            module.clamp = 0.1
+            module.__dict__['clamp'] = 0.1
     twin, _ = edited(adapter, FilterSpec('nearest', clamp=False))
     clamps = [module.clamp for module in twin.module.modules() if hasattr(module, 'clamp')]
     assert clamps and set(clamps) == {None}
@@ -312,3 +319,33 @@ def test_curves_of_a_layer_without_a_filter_are_flat():
     ]
     assert more.rate == 2 * curve.rate and more.factor == 4
     assert np.isnan(more.network_db[-1]) and np.isfinite(more.current_db).all()
+
+
+@pytest.mark.parametrize('rung', ['T', 'R'])
+def test_kernels_run_a_changed_network_as_the_reference_does(rung):
+    """Or decline: the same numbers either way, and an unfiltered non-linearity still convolves by kernels."""
+    adapter = wrap(small_ladder(rung))
+    ws = adapter.latents(torch.ones(1, 16))
+    for spec in (
+        FilterSpec(oversampling=1),
+        FilterSpec(oversampling=4),
+        FilterSpec('jinc', taps=4),
+        FilterSpec(margin=3),
+    ):
+        twin, _ = edited(adapter, spec)
+        with torch.inference_mode(), use_backend('cpu'):
+            fast = twin.synthesize(ws)
+        with torch.inference_mode(), use_backend('reference'):
+            slow = twin.synthesize(ws)
+        assert float((fast - slow).abs().max()) < 1e-4 * float(slow.abs().max()), spec
+
+
+def test_an_unfiltered_non_linearity_is_convolved_by_kernels(monkeypatch):
+    if backends()['cpu'] != 'ready':
+        pytest.skip('this machine has no kernels')
+    used = []
+    monkeypatch.setattr(compiled, 'synthesis_layer_reference', lambda *arguments: used.append(arguments))
+    twin, _ = edited(wrap(small_ladder('T')), FilterSpec(oversampling=1))
+    with torch.inference_mode():
+        twin.synthesize(twin.latents(torch.ones(1, 16)))
+    assert not used, 'no layer went the slow way'

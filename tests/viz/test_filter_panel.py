@@ -7,7 +7,7 @@ import pytest
 
 from gui_utils.testing import PanelTester
 from networks.adapters.wrap import wrap
-from render.filter_choices import choice_for, is_own, places
+from render.filter_choices import Place, choice_for, is_own, places
 from render.filter_presets import OWN, preset_of, presets
 from render.filters import edited, filter_curves
 from render.request import FilterEdit, FilterSpec, LayerOversampling
@@ -23,8 +23,15 @@ from viz.filter_plot import handles_of
 INFO = make_info()
 LAYER = 'synthesis.L3_52_32'
 ONE = FilterState(one_place=True, response_layer=LAYER, response_direction='down')
-PLACE = filter_edits.place_of(ONE, INFO)
-assert PLACE is not None
+
+
+def place_in(info: GeneratorInfo) -> Place:
+    place = filter_edits.place_of(ONE, info)
+    assert place is not None
+    return place
+
+
+PLACE = place_in(INFO)
 
 
 def curve_for(state: FilterState, info: GeneratorInfo = INFO) -> tuple[FilterCurve, ...]:
@@ -181,8 +188,7 @@ def test_a_place_can_be_spared_from_what_holds_for_all() -> None:
 
 def test_a_radial_filter_that_is_dragged_stays_radial() -> None:
     info = make_info(layers=make_layers(radial=True))
-    place = filter_edits.place_of(ONE, info)
-    assert place is not None
+    place = place_in(info)
     assert filter_edits.with_numbers(ONE, place, cutoff=5.0).edits[0].kind == 'jinc'
 
 

@@ -17,6 +17,8 @@ from networks.files.mapped import Progress
 
 DEMO_FOLDER = Path(__file__).parent / 'demo'
 DEFAULT_DEMO = 'ground-64'
+TWINS = ('aliased', 'alias-free')
+"""`demo:aliased` and `demo:alias-free`: two generators of the same images, one whose texture sticks and one whose does not."""
 RANDOM_FACE = 'random-face:'
 """The generator of that installed package."""
 
@@ -84,10 +86,10 @@ def newest_snapshot(folder: Path) -> Path:
 
 
 def _demo(name: str) -> Path:
-    path = DEMO_FOLDER / f'{name}.safetensors'
+    path = DEMO_FOLDER / (f'twin-{name}.safetensors' if name in TWINS else f'{name}.safetensors')
     if _DEMO_NAME.fullmatch(name) and path.is_file():
         return path
-    known = ', '.join(sorted(found.stem for found in DEMO_FOLDER.glob('*.safetensors'))) or 'none'
+    known = ', '.join(sorted(found.stem.removeprefix('twin-') for found in DEMO_FOLDER.glob('*.safetensors'))) or 'none'
     raise BadFile('no-demo', f'There is no bundled model "demo:{shown(name)}"; there are: {known}.')
 
 

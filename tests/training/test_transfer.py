@@ -6,6 +6,7 @@ import torch
 
 from benchmarks.resume import tiny_config
 from networks.checkpoint import Checkpoint, save_checkpoint
+from tests.networks.pickle_writer import write_snapshot
 from training.config import TrainConfig
 from training.errors import TrainingError
 from training.loop import train
@@ -75,3 +76,17 @@ def test_training_begins_with_the_weights_of_another_run_and_without_blur(tmp_pa
     assert any('Weights taken from' in line for line in lines)
     assert state_of(replace(config, resume_from=first)).loss.config.blur_initial_sigma == 0
     assert state_of(config).loss.config.blur_initial_sigma > 0
+
+
+def test_an_official_snapshot_gives_all_three_networks(tmp_path: Path):
+    config = tiny_config(tmp_path, 1, stylegan2=False)
+    other = state_of(replace(config, seed=9))
+    networks = {'G': other.generator, 'D': other.discriminator, 'G_ema': other.average}
+    path = write_snapshot(tmp_path / 'network-snapshot-000001.pkl', networks)
+    state = state_of(config)
+    rows = transfer(state, path)
+    assert [(row.network, row.source, row.taken) for row in rows] == [
+        (name, name, len(module.state_dict()))
+        for name, module in (('G', state.generator), ('G_ema', state.average), ('D', state.discriminator))
+    ]
+    assert torch.equal(state.discriminator.b4.out.weight, other.discriminator.b4.out.weight)

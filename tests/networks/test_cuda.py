@@ -9,17 +9,13 @@ from torch import Tensor, nn
 from networks import stylegan2, stylegan3
 from networks.discriminator import Discriminator
 from ops import backend
-from ops.backend import implements, use_backend
-from ops.bias_act import bias_act_reference
-from ops.cuda import bias_act, dispatch, filtered_lrelu, launcher, upfirdn2d
-from ops.filtered_lrelu import filtered_lrelu_reference
-from ops.upfirdn2d import upfirdn2d_reference
+from ops.backend import use_backend
 from render.models import ModelStore
 from render.renderer import Renderer
 from render.request import LatentSpec, RenderRequest, SynthesisSpec
 from tests.gpu import require_gpu
 from tests.networks.small import small_ladder, small_stylegan2
-from tests.ops import ptx_launch
+from tests.ops.emulated import emulated as emulated
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'T': lambda: small_ladder('T', resolution=32, width=4),
@@ -27,29 +23,6 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'F': lambda: small_ladder('F', resolution=16, width=4),
     'StyleGAN2': lambda: small_stylegan2('skip', resolution=16),
 }
-
-
-@pytest.fixture
-def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CUDA kernels, registered for CPU tensors and run as PTX."""
-    backend.backends()
-    registry = backend._Registry(loaded=True)
-    kept = backend._registry.implementations
-    registry.implementations = {
-        op: [one for one in ranked if one.backend == 'reference'] for op, ranked in kept.items()
-    }
-    monkeypatch.setattr(backend, '_registry', registry)
-    monkeypatch.setattr(launcher, 'launch', ptx_launch.launch)
-    monkeypatch.setattr(launcher, 'prepare', ptx_launch.prepare)
-    monkeypatch.setattr(dispatch, '_memory', dispatch._Memory())
-    for op, module, reference in (
-        ('bias_act', bias_act, bias_act_reference),
-        ('filtered_lrelu', filtered_lrelu, filtered_lrelu_reference),
-        ('upfirdn2d', upfirdn2d, upfirdn2d_reference),
-    ):
-        implements(op, 'cpu', dispatch.remembering(module.supports))(
-            dispatch.or_reference(getattr(module, op), reference)
-        )
 
 
 def images(network: nn.Module, **options: bool) -> Tensor:

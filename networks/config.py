@@ -20,6 +20,7 @@ class AliasFreeConfig:
     channel_base: int = 32768
     """C_base: channels are C_base / (2 f_c), at most `channel_max`."""
     channel_max: int = 512
+    """Most channels of a layer."""
     num_layers: int = 14
     """N, without ToRGB. The rungs E to H derive it from the resolution."""
     num_critical: int = 2
@@ -33,9 +34,11 @@ class AliasFreeConfig:
     margin_size: int = 10
     """Samples around the canvas on each side, at every rate."""
     output_scale: float = 0.25
+    """Factor of the last layer: colours range from -4 to 4 inside (Appendix F.1)."""
     num_fp16_res: int = 4
     """How many of the highest rates run in float16 on a GPU."""
     conv_kernel: int = 3
+    """Width of the convolutions: 3 (T) or 1 (R)."""
     filter_size: int = 6
     """n: taps of a filter per sample of the lower rate."""
     lrelu_upsampling: int = 2
@@ -43,7 +46,9 @@ class AliasFreeConfig:
     use_radial_filters: bool = False
     """Jinc instead of separable filters when sampling down, but not in critical layers."""
     conv_clamp: float | None = 256.0
+    """Largest absolute value of activations, against overflow in float16; None = unlimited."""
     magnitude_ema_beta: float = 0.999
+    """Decay per step of the tracked magnitudes; in training --magnitude-ema-kimg decides."""
     rung: Rung | None = None
     """None = flexible layers (T, R, and everything between)."""
 
@@ -53,12 +58,15 @@ class MappingConfig:
     """Mapping network of either family; StyleGAN3 uses 2 layers, StyleGAN2 8."""
 
     num_layers: int
+    """Dense layers."""
     embed_features: int | None = None
     """Features of the embedded class. None = w_dim."""
     layer_features: int | None = None
     """Features between layers. None = w_dim."""
     activation: Literal['lrelu', 'linear', 'relu'] = 'lrelu'
+    """Non-linearity between layers."""
     lr_multiplier: float = 0.01
+    """How fast the mapping learns, relative to the other layers."""
     w_avg_beta: float | None = 0.998
     """Decay of the average latent; None = keep no average."""
 
@@ -68,13 +76,21 @@ class StyleGAN2Config:
     """Synthesis network of StyleGAN2."""
 
     channel_base: int = 32768
+    """Channels are this over the side, at most `channel_max`."""
     channel_max: int = 512
+    """Most channels of a layer."""
     num_fp16_res: int = 4
+    """How many of the highest resolutions run in float16 on a GPU."""
     architecture: Architecture = 'skip'
+    """How resolutions are joined: orig, skip or resnet."""
     resample_filter: tuple[float, ...] = (1, 3, 3, 1)
+    """Taps of the low-pass filter for doubling the resolution."""
     conv_clamp: float | None = 256.0
+    """Largest absolute value of activations, against overflow in float16; None = unlimited."""
     use_noise: bool = True
+    """Add noise to the pixels of each layer, of a strength that is learned."""
     kernel_size: int = 3
+    """Width of the convolutions."""
     fourier_bandwidth: float | None = None
     """Not None: Fourier features up to this many cycles per image width replace the learned constant (configuration B
     of StyleGAN3's ladder), so that the input can be moved. At most 2, the Nyquist frequency of the 4 x 4 grid."""
@@ -89,18 +105,25 @@ class DiscriminatorConfig:
     """Discriminator of StyleGAN2, used by StyleGAN3 as well; `block_kwargs` and `epilogue_kwargs` are joined in."""
 
     architecture: Architecture = 'resnet'
+    """How resolutions are joined: orig, skip or resnet."""
     channel_base: int = 32768
+    """Channels are this over the side, at most `channel_max`."""
     channel_max: int = 512
+    """Most channels of a layer."""
     num_fp16_res: int = 4
+    """How many of the highest resolutions run in float16 on a GPU."""
     conv_clamp: float | None = 256.0
+    """Largest absolute value of activations, against overflow in float16; None = unlimited."""
     cmap_dim: int | None = None
     """Features of the mapped class. None = channels at 4 x 4."""
     resample_filter: tuple[float, ...] = (1, 3, 3, 1)
+    """Taps of the low-pass filter for halving the resolution."""
     freeze_layers: int = 0
     """How many of the first layers keep their weights as buffers, which no optimizer sees (Freeze-D)."""
     mbstd_group_size: int | None = 4
     """None = the whole batch."""
     mbstd_num_channels: int = 1
+    """Channels that say how much the images of a group differ; 0 = none."""
     fp16_channels_last: bool = False
     """Memory layout of the training code; changes no value here."""
 

@@ -1,3 +1,4 @@
+import ast
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,3 +68,16 @@ def test_the_twins_differ_in_nothing_but_the_generator():
     aliased, alias_free = (PRESETS[name].config for name in ('twin-aliased', 'twin-alias-free'))
     assert replace(aliased, preset='', architecture='stylegan3') == replace(alias_free, preset='')
     assert aliased.stylegan2.fourier_bandwidth == 2
+
+
+@pytest.mark.parametrize('file', ['networks/config.py', 'training/config.py'])
+def test_every_option_is_explained_in_the_help(file: str):
+    """tyro shows the text below a field."""
+    tree = ast.parse((Path(__file__).resolve().parents[2] / file).read_text(encoding='utf-8'))
+    bare = []
+    for parent in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for node, following in zip(parent.body, [*parent.body[1:], None], strict=True):
+            explained = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            if isinstance(node, ast.AnnAssign) and not explained:
+                bare.append(f'{parent.name}.{ast.unparse(node.target)}')
+    assert not bare

@@ -48,8 +48,8 @@ class TrainConfig:
     mapping: MappingConfig = field(default_factory=lambda: MappingConfig(num_layers=2))
     """Mapping network of the generator."""
     judge: Literal['stylegan2', 'projected'] = 'stylegan2'
-    """Which discriminator: the papers', or small heads on fixed features of photographs (Sauer et al. 2021), which need a
-    thousandth of the images and are no part of the papers."""
+    """Which discriminator: the papers', or small heads on fixed features of photographs (Sauer et al. 2021), which need far
+    fewer images and are no part of the papers."""
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     """Discriminator of the papers."""
     projected_width: int = 64
@@ -64,7 +64,7 @@ class TrainConfig:
     """Half precision in the highest resolutions of both networks (num_fp16_res of each): auto = on a GPU; never on a CPU."""
     resume_from: Path | None = None
     """Begin with the weights of a model: an official snapshot (.pkl), one of ours, or the folder of another run. What fits is
-    taken and listed. To continue this very run, repeat its command without this."""
+    taken and listed; the optimizers begin anew. (A run is continued by its own command, not by this.)"""
     conditional: bool = True
     """Learn the classes, if the data has labels."""
 

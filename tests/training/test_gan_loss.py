@@ -307,3 +307,37 @@ def test_our_loss_equals_torchs_own_formula_far_from_zero():
         networks(loss)[1].a.mul_(1000)
     report = loss.accumulate('Gmain', batch())
     torch.testing.assert_close(report['Loss/G/loss'], -F.logsigmoid(report['Loss/scores/fake']))
+
+
+# What the twins need beyond the papers
+
+
+def test_pixels_outside_the_range_are_penalized_by_the_square_of_how_far_they_lie_outside():
+    loss, plain = linear_loss(range_weight=3.0), linear_loss()
+    images = 2 * batch().z
+    outside = (images.abs() - 1).clamp(min=0)
+    loss.accumulate('Gmain', batch())
+    plain.accumulate('Gmain', batch())
+    expected = (3 * 2 * outside * images.sign() * batch().z).mean()  # d/df of the mean of (|f z| - 1)², at f = 2
+    torch.testing.assert_close(networks(loss)[0].factor.grad - networks(plain)[0].factor.grad, expected)
+
+
+def test_given_fakes_take_the_place_of_generated_ones():
+    loss, own = linear_loss(), linear_loss()
+    generator, discriminator = networks(loss)
+    fakes = loss.fakes(batch(), seeded(), for_both=True)
+    assert generator.average_moves == 1
+    loss.accumulate('Dmain', batch(), fakes=fakes)
+    assert generator.factor.grad is None
+    own.accumulate('Dmain', batch())
+    torch.testing.assert_close(discriminator.a.grad, networks(own)[1].a.grad)
+    loss.accumulate('Gmain', batch(), fakes=fakes)
+    own.accumulate('Gmain', batch())
+    torch.testing.assert_close(generator.factor.grad, networks(own)[0].factor.grad)
+    assert generator.average_moves == 1
+
+
+def test_r1_of_several_scores_is_that_of_their_mean():
+    images = random(2, 1, SIDE, SIDE).requires_grad_(True)
+    scores = torch.stack([images.sum([1, 2, 3]), 3 * images.sum([1, 2, 3])], 1)
+    torch.testing.assert_close(squared_gradients(scores, images), torch.full((2,), 4.0 * SIDE**2))

@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 import tyro
 
+from analysis.picture_error import UP
 from analysis.turn_kernels import turn_lowpass
 from benchmarks.frame_time import make_generator
 from networks.adapters.wrap import wrap
@@ -97,7 +98,8 @@ def measure(renderer: Renderer, key: ModelKey, name: str, motion: Motion, option
     """All numbers of one generator and motion."""
     times: list[list[float]] = []
     for degrees in range(91):  # as after a first turn, whose pictures take about 3 ms a degree longer
-        turn_lowpass(math.radians(degrees), up=1), turn_lowpass(math.radians(degrees), up=4)
+        for up in (1, UP):
+            turn_lowpass(math.radians(degrees), up=up)
     for view in VIEWS:  # kernels, caches, and the reference
         drag_ms(renderer, key, transforms(motion, 2, -10), view)
     for number in range(options.rounds):

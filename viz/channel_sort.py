@@ -32,7 +32,7 @@ def sort_rows(state: LayerState, desk: Desk) -> LayerState:
     """The choice, and how far the measurement is; returns the new state. Only for a sheet of a layer."""
     if rows_em(state) == 0.0:
         return state
-    sort = widgets.combo('Sort by', state.sort, ORDERS, default='number', tooltip=TIP)
+    sort: ChannelOrder = widgets.combo('Sort by', state.sort, ORDERS, default='number', tooltip=TIP)
     if sort != state.sort:
         state = updated(state, sort=sort, channel=0, order=())
     if sort == 'number':

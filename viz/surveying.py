@@ -83,7 +83,8 @@ class Surveying:
         request = to_request(session, name)
         if request is None:
             return
-        charts, key = self.surveys.side(name), (name, survey.what)
+        charts = self.surveys.side(name)
+        key: tuple[SideName, What] = (name, survey.what)
         if charts.model != request.model:
             self._drop(name, charts)
             self.surveys = self.surveys.with_side(name, Charts(request.model))

@@ -177,7 +177,8 @@ def _lines(fall: Fall, layer: LayerState, model: GeneratorInfo, alpha: float, *,
     )  # fmt: skip
     near = nearest(fall, place[0]) if place else None
     if near is None:
-        widgets.text_muted('Bright: late layers. White: the chosen one. Click to choose.')
+        real = 'Orange: real. ' if any(curve.is_real for curve in fall.curves) else 'Bright: late layers. '
+        widgets.text_muted(f'{real}White: the chosen one. Click to choose.')
         return layer
     widgets.text(reading(near, place[0][0]))
     if imgui.is_mouse_clicked(imgui.MouseButton_.left) and not near.is_real and near.name != layer.layer:

@@ -19,6 +19,7 @@ from training.inputs import StepSource, batches_of
 from training.observers import Observers, Report
 from training.preview import picture_grid, save_grid
 from training.ranks import Ranks, joined
+from training.room import check_room, room_for
 from training.run_folder import RunFolder, open_run
 from training.run_lock import locked
 from training.shared_state import hand_out
@@ -64,6 +65,8 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
         share = share_for(ranks, batch=config.batch, group=group_of(config))
         class_count = images.class_count if config.conditional else 0
         state = new_state(config, side=images.side, class_count=class_count, device=device, ranks=ranks)
+        if ranks.is_first:
+            check_room(room_for(config, state))
         run = _open_for_all(config, ranks)
         keywords = generator_keywords(config, side=images.side, class_count=class_count)
         with locked(run.path) if ranks.is_first else nullcontext():

@@ -1,6 +1,5 @@
 """What a training would be, without training: networks, steps, memory, time, disk (`train.py … --dry-run`)."""
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,13 +12,12 @@ from training.config import TrainConfig
 from training.data import ImageZip, check_count
 from training.inputs import StepSource, batches_of
 from training.ranks import ALONE
+from training.room import STATES, check_room, room_for, shown_bytes
 from training.shares import share_for
 from training.state import TrainState, new_state
 from training.step import training_step
 
-_STATES_ON_DISK = 3
-"""Two are kept, and the next is complete before the older one goes."""
-_HOUR, _MEGABYTE = 3600, 1e6
+_HOUR = 3600
 
 
 def plan(config: TrainConfig) -> Iterator[str]:
@@ -80,20 +78,13 @@ def _steps(config: TrainConfig, side: int) -> Iterator[str]:
 
 
 def _disk(config: TrainConfig, state: TrainState) -> Iterator[str]:
-    snapshot = sum(tensor.nbytes for tensor in state.average.state_dict().values())
-    full = sum(tensor.nbytes for tensor in state.tensors().values())
-    moments = 2 * 4 * (_parameters(state.generator) + _parameters(state.discriminator))
-    count = max(config.total_images() // max(int(config.snapshot_kimg * 1000), 1), 1)
-    needed = snapshot * (count + 1) + (full + moments) * _STATES_ON_DISK
-    folder = config.out.expanduser().absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    room = room_for(config, state)
     yield (
-        f'Disk          {_bytes(needed)}: {count} snapshots of {_bytes(snapshot)}, {_STATES_ON_DISK} states of '
-        f'{_bytes(full + moments)}; {_bytes(free)} are free in {folder}'
+        f'Disk          {shown_bytes(room.needed)}: {room.snapshots} snapshots of {shown_bytes(room.snapshot)}, {STATES} '
+        f'states of {shown_bytes(room.state)}; {shown_bytes(room.free)} are free in {room.folder}'
     )
-    if needed > free:
+    check_room(room)
+    if room.needed > room.free:
         yield 'warning: that is more than is free; choose another --out or a larger --snapshot-kimg.'
 
 
@@ -119,7 +110,7 @@ def _trial(
     threads = f', {torch.get_num_threads()} threads' if device.type == 'cpu' else ''
     yield f'Time          {_hours(hours)} at {config.batch / step:.3g} images/s (measured just now on {device}{threads})'
     yield (
-        f'Memory        {_bytes(_peak(device))} at most so far'
+        f'Memory        {shown_bytes(_peak(device))} at most so far'
         if sys.platform != 'win32' or device.type == 'cuda'
         else ''
     )
@@ -136,10 +127,6 @@ def _peak(device: torch.device) -> int:
 
 def _parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _bytes(count: float) -> str:
-    return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / _MEGABYTE:.1f} MB'
 
 
 def _hours(hours: float) -> str:

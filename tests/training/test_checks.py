@@ -2,6 +2,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,10 @@ import torch
 from training.checks import check_options
 from training.config import TrainConfig
 from training.errors import TrainingError
+from training.loop import train
 from training.presets import PRESETS
+from training.room import room_for
+from training.state import new_state
 
 Config = Callable[..., TrainConfig]
 
@@ -81,3 +85,19 @@ def test_every_option_is_explained_in_the_help(file: str):
             if isinstance(node, ast.AnnAssign) and not explained:
                 bare.append(f'{parent.name}.{ast.unparse(node.target)}')
     assert not bare
+
+
+def test_a_disk_without_room_for_the_first_state_is_refused_before_anything_is_made(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr('training.room.shutil.disk_usage', lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(TrainingError, match=r'first saved state needs 0\.\d MB, and 0\.0 MB are free'):
+        train(config)
+    assert not config.out.exists()
+
+
+def test_the_room_for_a_state_is_what_its_file_takes(config: TrainConfig):
+    folder = train(config, report=lambda line: None)
+    state = new_state(config, side=16, class_count=2, device=torch.device('cpu'))
+    (*_, newest) = sorted(folder.glob('training-state-*'))
+    assert newest.stat().st_size == pytest.approx(room_for(config, state).state, rel=0.4)  # and its header

@@ -12,6 +12,7 @@ from torch import Tensor
 from ops.backend import needs_gradient
 from ops.bias_act import ACTIVATIONS, ActivationName, ActSpec, bias_act_reference
 from ops.cuda import bias_act, filtered_lrelu, launcher, upfirdn2d
+from ops.cuda.code import KernelCode
 from ops.filtered_lrelu import LreluSpec, filtered_lrelu_reference
 from ops.filters import lowpass
 from ops.upfirdn2d import FirSpec, parse_padding, upfirdn2d_reference
@@ -102,7 +103,7 @@ def test_the_filtered_lrelu_and_its_derivatives_equal_the_reference(device, up, 
     check_derivatives(lambda x, b: filtered_lrelu.filtered_lrelu(x, up_filter, down_filter, b, spec), reference, [x, b])
 
 
-@pytest.mark.parametrize('size', [(1, 1), (3, 97), (64, 33), (31, 65)])
+@pytest.mark.parametrize('size', [(1, 1), (3, 97), pytest.param((64, 33), marks=pytest.mark.slow), (31, 65)])
 def test_the_filtered_lrelu_has_no_seams_between_tiles_of_any_size(device, size):
     x = torch.randn(1, 1, *size, device=device)
     taps = lowpass(12, 8, 16, 64).to(device)
@@ -124,9 +125,10 @@ def test_half_precision_is_computed_in_single_precision(device):
 @pytest.mark.parametrize('slope', [0.0, 1.0])
 def test_the_kept_bits_are_those_of_torchs_derivatives_at_zero_and_at_the_limit(device, slope):
     x = torch.tensor([0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 0.0], device=device).reshape(1, 1, 1, 8).requires_grad_()
-    spec = lrelu_spec(x, None, None, None, gain=1.0, clamp=1.0, slope=slope)
-    (ours,) = torch.autograd.grad(filtered_lrelu.filtered_lrelu(x, None, None, None, spec).sum(), x)
-    (expected,) = torch.autograd.grad(filtered_lrelu_reference(x * 1, None, None, None, spec).sum(), x)
+    one = torch.ones(1, device=device)  # a filter, though one that changes nothing
+    spec = lrelu_spec(x, one, None, None, gain=1.0, clamp=1.0, slope=slope)
+    (ours,) = torch.autograd.grad(filtered_lrelu.filtered_lrelu(x, one, None, None, spec).sum(), x)
+    (expected,) = torch.autograd.grad(filtered_lrelu_reference(x, one, None, None, spec).sum(), x)
     assert torch.equal(ours, expected)
 
 
@@ -202,3 +204,26 @@ def test_nothing_and_impossible_sizes_are_left_to_the_reference(device):
         upfirdn2d.upfirdn2d(x, taps, spec)
     with pytest.raises(ValueError, match='bias must be'):
         bias_act.bias_act(x, taps, ActSpec(1, 'relu', 0, 1, None, has_bias=True, needs_gradient=False))
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason='there is no NVRTC for this system')
+@pytest.mark.parametrize(
+    ('before', 'after', 'complaint'),
+    [
+        ('    __syncthreads();\n#if !FULL', '#if !FULL', 'nobody wrote|a race'),
+        ('row >= p.out_height || ', '', 'outside of every tensor'),
+        ('COUNT_X = FULL ? REACH_X * UP_X : larger(', 'COUNT_X = FULL ? 1 : smaller(', 'outside of every shared array'),
+    ],
+)
+def test_the_machine_notices_what_a_gpu_would_not_tell(monkeypatch, before: str, after: str, complaint: str):
+    step = upfirdn2d.resampling((6, 6), FirSpec((2, 1), (1, 1), (3, 2, 3, 2), True, 1.0, (5,), needs_gradient=False))
+    code = upfirdn2d.code_of(step, half=False)
+    text = code.text()
+    assert before in text
+    smaller = '__host__ __device__ constexpr int smaller(int a, int b) { return a < b ? a : b; }\n'
+    monkeypatch.setattr(type(code), 'text', lambda _: smaller + text.replace(before, after))
+    marked = KernelCode(code.name, (*code.constants, ('MUTANT', len(before))))
+    monkeypatch.setattr(upfirdn2d, 'code_of', lambda step, half: marked)
+    monkeypatch.setattr(launcher, 'launch', ptx_launch.launch)
+    with pytest.raises(AssertionError, match=complaint):
+        upfirdn2d._run(torch.randn(1, 1, 6, 6), torch.randn(5), step)

@@ -15,7 +15,18 @@ from render.session import StickingState
 from viz.commands import MeasureAverage, MeasureRegistered
 from viz.editing import available, updated
 from viz.findings import AVERAGE, REGISTERED, Bench
-from viz.laboratory_row import NO_MODEL, amplitudes, fading, headline, is_outdated, percent, picture, run_row, settings
+from viz.laboratory_row import (
+    NO_MODEL,
+    amplitudes,
+    fading,
+    headline,
+    is_outdated,
+    percent,
+    picture,
+    run_row,
+    settings,
+    shares,
+)
 from viz.view import Desk
 
 ABOUT_AVERAGE = (
@@ -66,14 +77,14 @@ def draw_average(state: StickingState, bench: Bench, desk: Desk) -> StickingStat
     with fading(is_outdated(AVERAGE, wish, bench, desk)):
         sentence = found.note or reading(found.share, READINGS)
         headline(percent(found.share), 'of the fine detail is common to all', sentence)
-        residual = desk.computed('average residual', found.residual, amplitudes)
+        residual = desk.computed('average residual', found.residual, shares)
         entries = (
             ('Centre', found.centre, 'The picture in the middle.'),
             (f'Mean of {found.samples}', found.average, 'Sharp places are tied to the screen.'),
             (
                 'Left in it',
                 residual,
-                'Fine detail that all pictures share: black = none, bright = as strong as in a single picture.',
+                'Fine detail that all pictures share: black = none, bright = all of it.',
             ),
         )
         _row_of_pictures('average', entries, desk)

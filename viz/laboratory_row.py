@@ -126,3 +126,8 @@ def picture(key: str, pixels: np.ndarray, desk: Desk, *, width: float, height: f
 def amplitudes(values: np.ndarray, top: float = 1.0, colour_map: ColourMap = 'inferno') -> np.ndarray:
     """Values [height, width] from 0 to `top` as colours [height, width, 4]."""
     return np.ascontiguousarray(plots.colour_pixels(values, (0.0, top), colour_map))
+
+
+def shares(values: np.ndarray) -> np.ndarray:
+    """Relative amplitudes [height, width] as colours of their energy: what chance leaves then stays dark."""
+    return amplitudes(np.square(values))

@@ -14,7 +14,7 @@ from render.session import LayerState, StickingState
 from viz.commands import MeasurePatterns
 from viz.editing import updated
 from viz.findings import PATTERNS, Bench
-from viz.laboratory_row import NO_MODEL, amplitudes, fading, headline, is_outdated, percent, picture, run_row, settings
+from viz.laboratory_row import NO_MODEL, fading, headline, is_outdated, percent, picture, run_row, settings, shares
 from viz.layer_panel import with_layer
 from viz.view import Desk
 
@@ -104,10 +104,10 @@ def _chosen(row: FixedPattern, desk: Desk) -> None:
         return
     em, room = imgui.get_font_size(), imgui.get_content_region_avail()
     side = min(max(MAP_SHARE * room.y, MAP_EM * em), 0.5 * room.x)
-    pixels = desk.computed('fixed pattern', row.map, amplitudes)
+    pixels = desk.computed('fixed pattern', row.map, shares)
     picture(
         'fixed pattern', pixels, desk, width=side, height=side * row.map.shape[0] / row.map.shape[1],
-        tooltip='Black: nothing is tied to the place. Bright: as strong as all that varies in the layer.',
+        tooltip='Black: nothing is tied to the place. Bright: all that varies in the layer.',
     )  # fmt: skip
     imgui.same_line(0.0, 0.8 * em)
     imgui.begin_group()

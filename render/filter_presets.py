@@ -111,7 +111,7 @@ def _bands() -> tuple[Preset, ...]:
         Preset(
             'critical', 'Critical sampling, f_c = s/2 (config F)', 'Trained so: EQ-T 30.60 dB (config G: 43.90).',
             'Each filter passes all that the rate can hold and lets as much alias around s/2. Fig. 3 left.',
-            lambda info: _with_band(info, 1.0), _needs_filters,
+            lambda info: _with_band(info, 1.0), _needs_design,
         ),
         Preset(
             'ordinary', 'Room below s/2, f_c = s/2 − f_h (config G)', 'Trained so: EQ-T 43.90 dB (T, with flexible layers: 63.01).',
@@ -156,6 +156,13 @@ def _always(info: GeneratorInfo) -> str | None:
 
 def _needs_filters(info: GeneratorInfo) -> str | None:
     return info.why_not('filters')
+
+
+def _needs_design(info: GeneratorInfo) -> str | None:
+    if reason := info.why_not('filters'):
+        return reason
+    designed = any(is_designed(one.filter) for one in places(info))
+    return None if designed else 'The own filters of this network have their cutoff at s/2 already.'
 
 
 def _can_oversample(factor: int | None) -> Callable[[GeneratorInfo], str | None]:

@@ -22,7 +22,7 @@ KINDS: dict[FilterKind, str] = {
     'nearest': 'Nearest',
 }
 PLOTTED = {'up': 'Upsampling', 'down': 'Downsampling'}
-LEAST_CELL_EM = 1.55
+LEAST_CELL_EM = 1.35
 """Below, the strip of layers takes two lines."""
 PLACE_ROWS = 5
 """Controls of a place below the plot."""

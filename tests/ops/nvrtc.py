@@ -38,15 +38,27 @@ def architectures() -> tuple[int, ...]:
 @lru_cache(maxsize=256)
 def compile_to_ptx(code: KernelCode, architecture: int = 80) -> str:
     """PTX of a kernel. Raises `AssertionError` with the compiler's complaints, warnings included."""
+    ptx, log = _compile(code, f'compute_{architecture}')
+    assert not log.strip(), log
+    return ptx
+
+
+def assembler_report(code: KernelCode, architecture: int) -> str:
+    """What the assembler behind PTX says of a kernel's machine code: registers, spills, shared memory."""
+    return _compile(code, f'sm_{architecture}', '--ptxas-options=-v')[1]
+
+
+def _compile(code: KernelCode, target: str, *more: str) -> tuple[str, str]:
+    """PTX and log. Raises `AssertionError` with the log where that fails."""
     nvrtc, program = library(), ctypes.c_void_p()
     _check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.text().encode(), b'kernel.cu', 0, None, None))
-    options = [option.encode() for option in (*code.options, f'--gpu-architecture=compute_{architecture}')]
+    options = [option.encode() for option in (*code.options, f'--gpu-architecture={target}', *more)]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     log = _text(program, nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog)
-    assert not failed and not log.strip(), log
+    assert not failed, log
     ptx = _text(program, nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX)
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    return ptx
+    return ptx, log
 
 
 def _text(program: ctypes.c_void_p, size_of: Any, get: Any) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -54,6 +55,22 @@ def test_every_variant_compiles_for_every_architecture(architecture: int, half: 
     assert len(codes) > 40
     for code in codes:
         assert f'.target sm_{architecture}' in nvrtc.compile_to_ptx(code, architecture)
+        if architecture in (75, 90, 120) and code.name != 'bias_act':
+            assert ' 0 bytes spill stores' in nvrtc.assembler_report(code, architecture)
+
+
+@with_nvrtc
+@pytest.mark.parametrize('mode', [0, *(pytest.param(mode, marks=pytest.mark.slow) for mode in (1, 2))])
+@pytest.mark.parametrize('shape', [(12,), pytest.param((12, 12), marks=pytest.mark.slow)])
+def test_machine_code_keeps_everything_in_registers_and_takes_the_shared_memory_that_was_planned(mode, shape):
+    spec = LreluSpec(2, 2, (20, 20, 20, 20), 1.4, 0.2, 256.0, False, (12,), shape, True, needs_gradient=False)
+    one = shapes.forward_pass((276, 276), spec)
+    assert one is not None
+    said = nvrtc.assembler_report(shapes.code_of(one, mode, half=True), 90)
+    assert ' 0 bytes spill stores' in said
+    planned = shapes._shared_bytes(one, shapes.tile_of(one))
+    found = int(re.search(r'(\d+) bytes smem', said)[1])  # pyright: ignore[reportOptionalSubscript]
+    assert planned <= found <= planned + 64  # arrays begin at multiples of 16
 
 
 def test_transposing_twice_changes_nothing():

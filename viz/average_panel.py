@@ -98,7 +98,7 @@ def draw_registered(state: StickingState, bench: Bench, desk: Desk) -> StickingS
     with settings('registered settings', 'How many moves, and of which kind.') as is_open:
         state = _registered_settings(state) if is_open else state
     wish = MeasureRegistered(state.moves, state.turned)
-    text = f'Average {wish.samples} moved pictures'
+    text = f'Average {wish.samples} moves'
     run_row((REGISTERED,), wish, text, icons.ICON_FA_ARROWS_UP_DOWN_LEFT_RIGHT, bench, desk, reason=reason)
     found = bench.value(REGISTERED, RegisteredAverage)
     if found is None or not can:

@@ -91,7 +91,7 @@ def words(tester: PanelTester, states: tuple[StickingState, Side], desk: Desk) -
         ('walk', 'Walk from seed 0 to 4', ACROSS),
         ('average', 'Average 32 neighbours', MeasureAverage(32, 0.5)),
         ('patterns', 'Measure every layer', MeasurePatterns(16)),
-        ('registered', 'Average 16 moved pictures', MeasureRegistered(16, False)),
+        ('registered', 'Average 16 moves', MeasureRegistered(16, False)),
     ],
 )
 def test_each_part_asks_for_its_measurement(
@@ -129,7 +129,7 @@ def test_without_a_transform_the_registered_average_says_why(
     tester: PanelTester, at_bench: Callable  # noqa: F811
 ) -> None:  # fmt: skip
     assert 'It has no transform.' in words(tester, showing('registered'), at_bench(model=without(INFO, 'transform')))
-    assert tester.find('Average 16 moved pictures').disabled
+    assert tester.find('Average 16 moves').disabled
 
 
 # What is shown

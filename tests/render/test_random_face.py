@@ -44,7 +44,9 @@ def test_what_holds_without_a_transform_is_measured(opened):
     found = run_to_end(diagnose(renderer, request=request, samples=2))
     assert found.state == 'defects'
     causes = {one.cause: one.layer for one in found.findings}
-    assert causes['border'] == 'L1_4_conv' and causes['up-filter'] == 'L4_8_up' and causes['nonlinearity'] == 'L3_4_relu'
+    assert (
+        causes['border'] == 'L1_4_conv' and causes['up-filter'] == 'L4_8_up' and causes['nonlinearity'] == 'L3_4_relu'
+    )
     assert any('cannot be moved' in note for note in found.notes)
     patterns = run_to_end(fixed_patterns(renderer, request=request, samples=2))
     assert [row.label for row in patterns.rows][-1] == 'image' and not patterns.moved

@@ -6,10 +6,12 @@ neither several forward passes before a step nor gradients of gradients (R1, pat
 """
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -135,9 +137,16 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
         return
     if gpu:
         _choose_gpu(local_rank())
+    backend = 'nccl' if gpu else 'gloo'
     try:
-        distributed.init_process_group('nccl' if gpu else 'gloo', timeout=_TIMEOUT)
-    except (RuntimeError, ValueError) as error:
+        place = _meeting_file()
+        if place is None:
+            distributed.init_process_group(backend, timeout=_TIMEOUT)
+        else:
+            rank, count = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
+            store = distributed.FileStore(str(place), count)
+            distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_TIMEOUT)
+    except (RuntimeError, ValueError, OSError) as error:
         raise TrainingError(
             f'The processes could not find each other ({_first_line(error)}); start them with torchrun, all alike.'
         ) from error
@@ -156,6 +165,23 @@ def _telling_who_is_gone() -> Iterator[None]:
             f'Another process of this training is gone ({_first_line(error)}); '
             'what was saved last is whole: the same command continues from there.'
         ) from error
+
+
+def _meeting_file() -> Path | None:
+    """Where processes of one machine find each other; None: in the way that torchrun has prepared, as on many machines.
+
+    A new file for each restart: through torchrun's own store, which outlives a killed process, the next ones wait for ever
+    (pytorch issue 135712).
+    """
+    attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT')
+    if attempt is None or os.environ.get('LOCAL_WORLD_SIZE') != os.environ.get('WORLD_SIZE'):
+        return None
+    user = getattr(os, 'getuid', lambda: 0)()
+    folder = Path(tempfile.gettempdir()) / f'aliasscope-{user}'
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid not in (user, 0) or folder.is_symlink():
+        return None  # somebody else's
+    return folder / f'meeting-{os.getppid()}-{attempt}'  # torchrun is the parent of all of them
 
 
 def _choose_gpu(number: int) -> None:

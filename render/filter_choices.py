@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from networks.info import FilterInfo, GeneratorInfo, LayerInfo
 from render.request import FilterEdit, FilterKind, FilterSpec
@@ -177,12 +177,3 @@ def limits_of(spec: FilterSpec, info: GeneratorInfo) -> tuple[str, ...]:
 
 def _unknown(names: Sequence[str], info: GeneratorInfo) -> list[str]:
     return [name for name in names if info.layer(name) is None]
-
-
-def without_layer(spec: FilterSpec, layer: str) -> FilterSpec:
-    """`spec` with nothing of its own for one layer."""
-    return replace(
-        spec,
-        edits=tuple(one for one in spec.edits if one.layer != layer),
-        layer_oversampling=tuple(one for one in spec.layer_oversampling if one.layer != layer),
-    )

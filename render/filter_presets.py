@@ -19,7 +19,7 @@ from render.filter_choices import (
     why_no_margin,
     why_no_oversampling,
 )
-from render.request import FilterEdit, FilterSpec
+from render.request import FilterEdit, FilterKind, FilterSpec
 
 OWN = 'own'
 _FALL_OFF = sqrt(2) - 1
@@ -201,7 +201,7 @@ def _with_band(info: GeneratorInfo, share: float) -> FilterSpec:
     edits = []
     for one in places(info):
         nyquist = half_rate(one.filter)
-        kind = 'jinc' if one.filter.radial else 'sinc'
+        kind: FilterKind = 'jinc' if one.filter.radial else 'sinc'
         edits.append(
             FilterEdit(
                 one.layer.name, one.filter.direction, kind, cutoff=share * nyquist, half_width=_FALL_OFF * nyquist

@@ -6,7 +6,7 @@ from imgui_bundle import ImVec2, imgui
 
 from gui_utils import theme, widgets
 from render.filter_choices import BAND_LIMITED, FACTORS, LEAST_SHARE, MAX_LENGTH, Place, why_no_oversampling
-from render.request import FilterEdit, FilterKind
+from render.request import FilterKind
 from render.result import GeneratorInfo, LayerInfo
 from render.session import FilterState
 from viz import filter_edits
@@ -96,7 +96,9 @@ def numbers_of_place(state: FilterState, model: GeneratorInfo | None) -> FilterS
 
 def _kind(state: FilterState, place: Place) -> FilterState:
     kind = filter_edits.edit_at(state, place).kind
-    chosen = widgets.combo('Filter', kind, KINDS, default='network', tooltip=f'Of {place.layer.label} alone.')
+    chosen: FilterKind = widgets.combo(
+        'Filter', kind, KINDS, default='network', tooltip=f'Of {place.layer.label} alone.'
+    )
     return state if chosen == kind else filter_edits.with_kind(state, place, chosen)
 
 
@@ -146,7 +148,7 @@ def _resets(state: FilterState, layer: LayerInfo) -> FilterState:
     ):
         state = filter_edits.without_layer(state, layer.name)
     widgets.same_line()
-    anything: tuple[FilterEdit | object, ...] = (*state.edits, *state.layer_oversampling)
-    if widgets.button('Reset all', enabled=bool(anything), tooltip='No layer has anything of its own any more.'):
+    anything = bool(state.edits or state.layer_oversampling)
+    if widgets.button('Reset all', enabled=anything, tooltip='No layer has anything of its own any more.'):
         state = updated(state, edits=(), layer_oversampling=())
     return state

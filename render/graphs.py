@@ -23,10 +23,13 @@ Function = Callable[..., Tensor]
 Synthesize = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 """Of latents and overrides."""
 Replay = Callable[[Synthesize, Tensor, Mapping[str, Tensor]], Tensor]
+Latents = Callable[[Tensor, int | None], Tensor]
+"""Of z and a class."""
+ReplayMapping = Callable[[Latents, Tensor, int | None], Tensor]
 FAMILIES = ('stylegan2', 'stylegan3')
 """Our own networks: they launch the same kernels whatever the numbers. Nobody knows that of a user's module."""
-ENTRIES = 4
-"""Two sides of a comparison, moved and not moved."""
+ENTRIES = 6
+"""Two sides of a comparison: latents, pictures moved and not moved."""
 _log = logging.getLogger(__name__)
 
 
@@ -111,6 +114,21 @@ class GraphCache:
             inputs = (ws, *(overrides[name] for name in names))
             key = key_of(model, spec, ws, overrides)
             return self.call(key, lambda ws, *rest: run(ws, dict(zip(names, rest, strict=True))), inputs)
+
+        return replay
+
+    def for_mapping(self, request: RenderRequest, info: GeneratorInfo, models: ModelStore) -> ReplayMapping | None:
+        """How latents are replayed; None where they are mapped step by step."""
+        if models.device.type != 'cuda' or info.family not in FAMILIES:
+            return None
+        return self.mapping(request.model, models.device)
+
+    def mapping(self, model: ModelKey, device: torch.device) -> ReplayMapping:
+        """How latents are replayed on a device."""
+
+        def replay(latents: Latents, z: Tensor, class_index: int | None) -> Tensor:
+            key = (model, 'mapping', tuple(z.shape), class_index)
+            return self.call(key, lambda z: latents(z, class_index), (z.to(device),))
 
         return replay
 

@@ -20,7 +20,7 @@ from ops.fast_cpu import library
 from render import interop, metering
 from render.capture import never, run_to
 from render.filters import Edited, edited, filter_curves
-from render.graphs import CudaRecorder, GraphCache, Replay
+from render.graphs import CudaRecorder, GraphCache, Replay, ReplayMapping
 from render.models import ModelStore, device_title
 from render.request import IDENTITY, FilterSpec, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
 from render.rescue import Rescue
@@ -209,7 +209,8 @@ class Renderer:
 
         def compute() -> Activation:
             settled = self.is_settled()
-            ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent))
+            mapping = self._graphs.for_mapping(request, adapter.info, self.models)
+            ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent, mapping))
             with self._kernels():
                 replay = self._graphs.for_picture(request, adapter.info, self.models)
                 x, more = synthesize(adapter, ws, synthesis, is_stale, replay)
@@ -277,7 +278,7 @@ class Renderer:
         return self._curves.get(key, lambda: filter_curves(self.models.get(request.model), adapter, name))
 
 
-def make_latents(adapter: Inspectable, spec: LatentSpec) -> Noted:
+def make_latents(adapter: Inspectable, spec: LatentSpec, replay: ReplayMapping | None = None) -> Noted:
     """Latents [1, num_ws, w_dim] of a point: the weighted sum of the seeds' latents, then mixing, then truncation.
 
     What the generator cannot do is left out and said in the notes. Raises `ValueError` for a class it does not have.
@@ -290,7 +291,8 @@ def make_latents(adapter: Inspectable, spec: LatentSpec) -> Noted:
     if class_index is not None and not 0 <= class_index < info.class_count:
         raise ValueError(f'This generator has the classes 0 to {info.class_count - 1}, so there is no {class_index}.')
     seeds = [seed for seed, _ in spec.seeds]
-    rows = adapter.latents(_z(seeds, info.z_dim), class_index)
+    z = _z(seeds, info.z_dim)
+    rows = adapter.latents(z, class_index) if replay is None else replay(adapter.latents, z, class_index)
     weights = torch.tensor([weight for _, weight in spec.seeds], dtype=rows.dtype, device=rows.device)
     ws = rows if spec.seeds == ((seeds[0], 1.0),) else (rows * weights[:, None, None]).sum(0, keepdim=True)
     if spec.mix_seed is not None and spec.mix_layers:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from render.graphs import GraphCache, Recording, can_record, key_of
 from render.models import ModelStore
-from render.renderer import Renderer
+from render.renderer import Renderer, make_latents
 from render.request import LatentSpec, LayerEdit, ModelKey, RenderRequest, SynthesisSpec
 from render.rescue import DROPPED, TOO_SMALL, Rescue, trouble
 from tests.render.fakes import KEY
@@ -100,6 +100,7 @@ def test_a_drag_goes_on_when_the_device_is_lost_in_the_middle(monkeypatch):
     adapter = store.get(key)
     monkeypatch.setattr(type(adapter), 'synthesize', failing_once(type(adapter).synthesize))
     monkeypatch.setattr(GraphCache, 'for_picture', lambda *_: None)
+    monkeypatch.setattr(GraphCache, 'for_mapping', lambda *_: None)
     renderer = Renderer(store)
     results = [renderer.render(request) for request in requests]
     assert [result.error for result in results] == [None, None]
@@ -152,7 +153,11 @@ class Tape:
         if self.failure is not None:
             raise self.failure
         output = function(*inputs)
-        return Recording(lambda: output.copy_(function(*inputs)) and None, output)
+
+        def replay() -> None:
+            output.copy_(function(*inputs))
+
+        return Recording(replay, output)
 
 
 def double(x: Tensor, y: Tensor) -> Tensor:
@@ -234,3 +239,17 @@ def test_on_the_cpu_nothing_is_recorded():
     assert GraphCache(Tape()).for_picture(RenderRequest(key, LatentSpec()), info, store) is None
     store.device = torch.device('cuda')
     assert GraphCache(Tape()).for_picture(RenderRequest(key, LatentSpec()), info, store) is not None
+
+
+def test_latents_are_replayed_with_another_seed():
+    store = ModelStore('cpu')
+    key, info = store.open('demo:')
+    adapter, seeds = store.get(key), (3, 4, 5)
+    specs = [LatentSpec(((seed, 1.0),), class_index=2) for seed in seeds]
+    expected = [make_latents(adapter, spec)[0] for spec in specs]
+    tape = Tape()
+    graphs = GraphCache(tape)
+    assert graphs.for_mapping(RenderRequest(key), info, store) is None  # on the CPU
+    replay = graphs.mapping(key, store.device)
+    found = [make_latents(adapter, spec, replay)[0] for spec in specs]
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)) and tape.recorded == 1

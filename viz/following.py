@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from render.follow import INTERVAL_SECONDS, Follower
+from render.request import ModelKey
 from render.run_log import RunReader, run_folder_of
-from render.session import Session
+from render.session import Session, SideName
 from viz.opening import Plan
 from viz.run_view import RunView
 from viz.view import View
 
 
 class Following:
-    """Watches the folder of side A's model, and the run that the active side's model comes from."""
+    """Watches the folders of both sides' models, and the run that the active side's model comes from."""
 
     def __init__(self) -> None:
-        self._follower: Follower | None = None
+        self._followers: dict[SideName, Follower] = {}
         self._reader: RunReader | None = None
         self._path: str | None = None
         self._looked_at = -INTERVAL_SECONDS
@@ -32,14 +33,23 @@ class Following:
             return None
         self._looked_at = now
         self._read(_path_of(session))
-        key = session.a.model
+        if is_opening:
+            return None  # what is new now is still new afterwards
+        newer = self._newer('a', session.a.model)
+        return newer if newer is not None or session.b is None else self._newer('b', session.b.model)
+
+    def _newer(self, name: SideName, key: ModelKey | None) -> Plan | None:
+        """How to open the newer snapshot of one side's folder, if there is one."""
         if key is None:
             return None
-        if self._follower is None or str(self._follower.folder) != key.path:
-            self._follower = Follower(Path(key.path)) if Path(key.path).is_dir() else None
-        if self._follower is None or not self._follower.changed() or is_opening:
-            return None
-        return Plan(key.path, 'a', key.network)
+        follower = self._followers.get(name)
+        if follower is None or str(follower.folder) != key.path:
+            folder = Path(key.path)
+            if not folder.is_dir():
+                self._followers.pop(name, None)
+                return None
+            follower = self._followers[name] = Follower(folder)
+        return Plan(key.path, name, key.network) if follower.changed() else None
 
     def noted(self, view: View) -> View:
         """With what is known of the run."""

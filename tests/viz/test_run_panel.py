@@ -100,3 +100,27 @@ def test_a_run_is_scrubbed_in_place_and_followed_again(make_rig: Callable[..., R
 
 def test_without_a_run_there_is_no_tab(rig: Rig) -> None:
     assert not any(label.startswith('Run/') for label in rig.driver.labels())
+
+
+def test_both_sides_follow_their_runs(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ('aliased', 'alias-free')]
+    for folder in folders:
+        folder.mkdir()
+    rig = make_rig(infos={str(folder): make_info() for folder in folders})
+    rig.open(str(folders[0]))
+    rig.app.open(str(folders[1]), beside=True)
+    rig.settle()
+    look_again(rig)
+    opened = list(rig.renderer.models.opened)
+    for folder in reversed(folders):
+        (folder / 'snapshot-000001.safetensors').touch()
+        look_again(rig)
+        opened.append(str(folder))
+        assert rig.renderer.models.opened == opened
+
+
+def look_again(rig: Rig) -> None:
+    """As if a second had passed."""
+    rig.app._following._looked_at = -10.0
+    rig.driver.step(2)
+    rig.settle()

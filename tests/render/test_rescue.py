@@ -152,7 +152,7 @@ class Tape:
         self.recorded += 1
         if self.failure is not None:
             raise self.failure
-        output = function(*inputs)
+        output = function(*inputs).clone()
 
         def replay() -> None:
             output.copy_(function(*inputs))

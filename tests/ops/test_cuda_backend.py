@@ -202,6 +202,30 @@ def test_the_backend_says_why_without_the_kind_of_exception(monkeypatch):
     assert backend.backends()['cuda'] == 'CuPy is not installed'
 
 
+@pytest.mark.parametrize(
+    ('version', 'failure', 'reason'),
+    [
+        (None, None, 'torch sees no NVIDIA GPU: it was built without CUDA'),
+        (
+            '13.0',
+            'The NVIDIA driver on your system is too old\n(found version 11040).',
+            '.*GPU: The NVIDIA driver .* 11040',
+        ),
+        ('13.0', None, 'torch sees no NVIDIA GPU$'),
+    ],
+)
+def test_why_torch_sees_no_gpu(monkeypatch, version, failure, reason):
+    def init() -> None:
+        if failure is not None:
+            raise RuntimeError(failure)
+
+    monkeypatch.setattr(torch.version, 'cuda', version)
+    monkeypatch.setattr(torch.cuda, 'init', init)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    found = backend._import('cuda', 'ops.cuda.offer')
+    assert found is not None and re.match(reason, found) and '\n' not in found
+
+
 def test_kernels_are_kept_in_memory_where_the_folder_cannot_be_written(fresh: None, monkeypatch, tmp_path):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('CUPY_CACHE_DIR', str(tmp_path / 'file' / 'cache'))

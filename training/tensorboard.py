@@ -38,6 +38,11 @@ def open_events(folder: Path, images: int) -> tuple[EventFile | None, str]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None, MISSING
+    except Exception as error:  # whatever a broken installation raises must not stop a training
+        return (
+            None,
+            f'No TensorBoard files: the package tensorboard does not work here ({type(error).__name__}: {error}).',
+        )
     return EventFile(SummaryWriter(str(folder / 'tensorboard'), purge_step=images + 1 if images else None)), ''
 
 

@@ -233,7 +233,7 @@ class App:
         self._surveying.poll(self.session)
         if (newer := self._following.poll(self.session, is_opening=self.opening.is_busy)) is not None:
             self.begin((newer,))
-        if self.view.run is None and self._following.run is not None:
+        if self._following.is_another_run():
             self._raise_tabs = ((), (RUN_TITLE,), FRONT_TITLES[-1:])
         self.view = self._following.noted(self.view)
         if self.view.surveys is not self._surveying.surveys:

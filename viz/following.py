@@ -23,6 +23,7 @@ class Following:
         self._reader: RunReader | None = None
         self._path: str | None = None
         self._looked_at = -INTERVAL_SECONDS
+        self._announced: Path | None = None
         self.run: RunView | None = None
         """What is known of the run, or None without one."""
 
@@ -50,6 +51,13 @@ class Following:
                 return None
             follower = self._followers[name] = Follower(folder)
         return Plan(key.path, name, key.network) if follower.changed() else None
+
+    def is_another_run(self) -> bool:
+        """Whether a run is looked at that was not before; once for each, however often the sides change."""
+        if self.run is None or self.run.log.folder == self._announced:
+            return False
+        self._announced = self.run.log.folder
+        return True
 
     def noted(self, view: View) -> View:
         """With what is known of the run."""

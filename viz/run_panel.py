@@ -108,6 +108,14 @@ def _curves(run: RunView, desk: Desk, names: Named, unit: str, height: float, *,
     )  # fmt: skip
 
 
+def _why_none(log: RunLog, *, is_measured: bool) -> str:
+    if not is_measured:
+        return 'No line of statistics yet.'
+    if log.spectra is not None:
+        return 'Not measured: the input of this generator cannot be moved.'
+    return 'Nothing was measured yet: it appears with the first snapshot.'
+
+
 def _spectra(run: RunView, desk: Desk, height: float) -> None:
     """Power over frequency (upwards) and training (to the right)."""
     spectra = run.log.spectra

@@ -46,6 +46,12 @@ def test_every_plot_is_drawn_with_and_without_measurements(tester: PanelTester, 
     assert 'No snapshot yet.' in texts(tester)
 
 
+def test_a_generator_that_cannot_be_moved_has_no_equivariance(tester: PanelTester, make_desk: MakeDesk) -> None:
+    desk = make_desk(view=view_of(curves={'generator_loss': curve(1, 2)}))
+    draw(tester, run_panel, replace(SESSION, run_plot='equivariance'), desk)
+    assert 'cannot be moved' in texts(tester)
+
+
 def test_the_plot_is_chosen(tester: PanelTester, make_desk: MakeDesk) -> None:
     assert tester.click(run_panel, SESSION, 'Spectra', make_desk(view=view_of())).run_plot == 'spectra'
 

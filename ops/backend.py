@@ -1,8 +1,9 @@
 """Which implementation of an operator runs, and why.
 
-Every operator has a plain-torch reference; `ops.fast_cpu` and `ops.cuda` may register faster ones. They are imported when
-an operator is first called, not before. A backend may decline a call with a reason; the next one is asked, in the
-order of priority, down to the reference. Each reason is logged once and shown by `report()`.
+Every operator has a reference, its definition in plain torch. Some have a quicker version in plain torch ('torch') for any device;
+`ops.fast_cpu` and `ops.cuda` may register compiled ones. Those are imported when an operator is first called, not before. A
+backend may decline a call with a reason; the next one is asked: those of the tensor's device in the order of priority, then 'torch',
+then the reference. Each reason is logged once and shown by `report()`.
 """
 
 import importlib
@@ -18,12 +19,14 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-BackendName = Literal['reference', 'cpu', 'cuda']
+BackendName = Literal['reference', 'torch', 'cpu', 'cuda']
 Supports = Callable[[Tensor, Any], str | None]
 """Of the first tensor and the operator's spec: None = can run it; else the reason why not, without shapes in it."""
 
 _MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda.offer'))
 _STATUS: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu.library'), ('cuda', 'ops.cuda.launcher'))
+_ANY_DEVICE = ('torch', 'reference')
+"""Backends for every device, the better one first; asked last."""
 _OPERATORS = ('ops.bias_act', 'ops.filtered_lrelu', 'ops.modulated_conv2d', 'ops.upfirdn2d')
 _MAX_REASONS = 256
 """Bound of the memory of reasons, should a backend invent new ones for ever."""
@@ -80,7 +83,7 @@ def implements(
         with _registry.lock:
             new = _Implementation(backend, call, supports, priority)
             ranked = [*(one for one in _registry.implementations.get(op, ()) if not _replaces(new, one)), new]
-            _registry.implementations[op] = sorted(ranked, key=lambda one: (one.backend == 'reference', -one.priority))
+            _registry.implementations[op] = sorted(ranked, key=_order)
         return call
 
     return register
@@ -98,7 +101,7 @@ def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
     declined = ''
     for one in _registry.implementations.get(op, ()):
         if one.backend != 'reference':
-            if one.backend != device or (forced is not None and forced[0] != one.backend):
+            if one.backend not in (device, 'torch') or (forced is not None and forced[0] != one.backend):
                 continue
             reason = one.supports(x, spec)
             if reason is not None:
@@ -121,8 +124,8 @@ def use_backend(name: BackendName, *, strict: bool = False) -> Iterator[None]:
 
     `strict`: raise `RuntimeError` instead of running the reference, so that a test cannot pass without its subject.
     """
-    if name not in ('reference', 'cpu', 'cuda'):
-        raise ValueError(f"there is no backend {name!r}; choose 'reference', 'cpu' or 'cuda'")
+    if name not in ('reference', 'torch', 'cpu', 'cuda'):
+        raise ValueError(f"there is no backend {name!r}; choose 'reference', 'torch', 'cpu' or 'cuda'")
     token = _forced.set((name, strict))
     try:
         yield
@@ -150,7 +153,7 @@ def backends() -> dict[str, str]:
         _load()
     present = {one.backend for ranked in _registry.implementations.values() for one in ranked}
     states = {name: 'ready' if name in present else 'registered no operator' for name, _ in _MODULES}
-    return {'reference': 'ready', **states, **_registry.unavailable}
+    return {**dict.fromkeys(reversed(_ANY_DEVICE), 'ready'), **states, **_registry.unavailable}
 
 
 def kernel_notes() -> dict[str, str]:
@@ -162,11 +165,16 @@ def kernel_notes() -> dict[str, str]:
     }
 
 
+def _order(one: _Implementation) -> tuple[int, int]:
+    """Those of a device first, then 'torch', then the reference."""
+    return (1 + _ANY_DEVICE.index(one.backend) if one.backend in _ANY_DEVICE else 0), -one.priority
+
+
 def _replaces(new: _Implementation, old: _Implementation) -> bool:
-    """An operator has one reference; and a function registered again, by a reloaded module, replaces itself."""
+    """An operator has one version for any device of each kind; and a function registered again, by a reloaded module, replaces itself."""
     if new.backend != old.backend:
         return False
-    return new.backend == 'reference' or (new.call.__module__, new.call.__qualname__) == (
+    return new.backend in _ANY_DEVICE or (new.call.__module__, new.call.__qualname__) == (
         old.call.__module__,
         old.call.__qualname__,
     )
@@ -177,7 +185,7 @@ def _describe(op: str) -> str:
         names = dict.fromkeys(one.backend for one in _registry.implementations[op])
         return f'not used yet; can run on {", ".join(names)}'
     backend, device, reason = _registry.last[op]
-    if backend == 'reference' and not reason:
+    if backend in _ANY_DEVICE and not reason:
         reason = _why(device, device, '')
     return f'{backend}: {reason}' if reason else backend
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ops.backend import implements, needs_gradient, pick
-from ops.upfirdn2d import FirSpec, Padding, parse_padding, upfirdn2d_reference
+from ops.upfirdn2d import FirSpec, Padding, parse_padding, upfirdn2d_reference, upfirdn2d_torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,38 @@ def filtered_lrelu(
 def filtered_lrelu_reference(
     x: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, bias: Tensor | None, spec: LreluSpec
 ) -> Tensor:
-    """The truth in plain torch: any device, any float type, any order of derivative."""
-    if x.ndim != 4:
-        raise ValueError(f'filtered_lrelu needs [batch, channels, height, width], got {tuple(x.shape)}')
-    if bias is not None:
-        x = x + bias.to(x.dtype)[:, None, None]
-    up, down = (spec.up, spec.up), (spec.down, spec.down)
-    up_fir = FirSpec(up, (1, 1), spec.padding, spec.flip_filter, float(spec.up**2), spec.up_shape, spec.needs_gradient)
-    down_fir = FirSpec((1, 1), down, (0, 0, 0, 0), spec.flip_filter, 1.0, spec.down_shape, spec.needs_gradient)
-    x = upfirdn2d_reference(x, up_filter, up_fir)
+    """The definition, step by step: any device, any float type, any order of derivative."""
+    up_fir, down_fir = _steps(spec)
+    x = upfirdn2d_reference(_biased(x, bias), up_filter, up_fir)
+    x = F.leaky_relu(x, spec.slope) * spec.gain
+    if spec.clamp is not None:
+        x = x.clamp(-spec.clamp, spec.clamp)
+    return upfirdn2d_reference(x, down_filter, down_fir)
+
+
+@implements('filtered_lrelu', 'torch')
+def filtered_lrelu_torch(
+    x: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, bias: Tensor | None, spec: LreluSpec
+) -> Tensor:
+    """The same by strided convolutions, with less memory: any device, any float type, any order of derivative."""
+    up_fir, down_fir = _steps(spec)
+    x = upfirdn2d_torch(_biased(x, bias), up_filter, up_fir)
     x = F.leaky_relu(x, spec.slope).mul_(spec.gain)  # in place: nobody else sees this, by far the largest, tensor
     if spec.clamp is not None:
         x = x.clamp_(-spec.clamp, spec.clamp)
-    return upfirdn2d_reference(x, down_filter, down_fir)
+    return upfirdn2d_torch(x, down_filter, down_fir)
+
+
+def _biased(x: Tensor, bias: Tensor | None) -> Tensor:
+    if x.ndim != 4:
+        raise ValueError(f'filtered_lrelu needs [batch, channels, height, width], got {tuple(x.shape)}')
+    return x if bias is None else x + bias.to(x.dtype)[:, None, None]
+
+
+def _steps(spec: LreluSpec) -> tuple[FirSpec, FirSpec]:
+    """The two resampling steps."""
+    up, down = (spec.up, spec.up), (spec.down, spec.down)
+    return (
+        FirSpec(up, (1, 1), spec.padding, spec.flip_filter, float(spec.up**2), spec.up_shape, spec.needs_gradient),
+        FirSpec((1, 1), down, (0, 0, 0, 0), spec.flip_filter, 1.0, spec.down_shape, spec.needs_gradient),
+    )

@@ -94,18 +94,30 @@ def upfirdn2d(
 
 @implements('upfirdn2d', 'reference')
 def upfirdn2d_reference(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
-    """The truth in plain torch: any device, any float type, any order of derivative."""
-    if x.ndim != 4:
-        raise ValueError(f'upfirdn2d needs [batch, channels, height, width], got {tuple(x.shape)}')
+    """The definition, step by step: insert zeros, pad, convolve at the high rate, keep every n-th sample.
+
+    Any device, any float type, any order of derivative. Slow on purpose: every product with an inserted zero is computed.
+    """
+    _check(x, f)
+    x = _insert_zeros_and_pad(x, spec.up, spec.padding)
+    if f is None:
+        x = x if spec.gain == 1 else x * spec.gain
+    else:
+        taps = _taps(f, spec).to(x.dtype)
+        x = _correlate(x, taps) if f.ndim == 2 else _correlate(_correlate(x, taps[None, :]), taps[:, None])
+    return x[:, :, :: spec.down[1], :: spec.down[0]]
+
+
+@implements('upfirdn2d', 'torch')
+def upfirdn2d_torch(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
+    """The same by strided convolutions, one axis after the other: samples to be dropped are not computed, and there are
+    fewer zeros. Any device, any float type, any order of derivative."""
+    _check(x, f)
     (up_x, up_y), (down_x, down_y), (left, right, top, bottom) = spec.up, spec.down, spec.padding
     if f is None:
         x = _insert_zeros_and_pad(x, spec.up, spec.padding)[:, :, ::down_y, ::down_x]
         return x if spec.gain == 1 else x * spec.gain
-    if f.ndim not in (1, 2):
-        raise ValueError(f'a filter must be [taps] or [height, width], got {tuple(f.shape)}')
-    taps = (f * spec.gain ** (f.ndim / 2)).to(x.dtype)
-    if not spec.flip_filter:
-        taps = taps.flip(list(range(f.ndim)))  # torch correlates; a filter convolves
+    taps = _taps(f, spec).to(x.dtype)
     if f.ndim == 2:
         return _correlate(_insert_zeros_and_pad(x, spec.up, spec.padding), taps, stride=(down_y, down_x))
     x = _correlate(_insert_zeros_and_pad(x, (up_x, 1), (left, right, 0, 0)), taps[None, :], stride=(1, down_x))
@@ -186,7 +198,20 @@ def _insert_zeros_and_pad(x: Tensor, up: tuple[int, int], padding: Sides) -> Ten
     return F.pad(x, padding)
 
 
-def _correlate(x: Tensor, taps: Tensor, stride: tuple[int, int]) -> Tensor:
+def _check(x: Tensor, f: Tensor | None) -> None:
+    if x.ndim != 4:
+        raise ValueError(f'upfirdn2d needs [batch, channels, height, width], got {tuple(x.shape)}')
+    if f is not None and f.ndim not in (1, 2):
+        raise ValueError(f'a filter must be [taps] or [height, width], got {tuple(f.shape)}')
+
+
+def _taps(f: Tensor, spec: FirSpec) -> Tensor:
+    """The taps with their part of the gain, in the order in which torch multiplies them."""
+    taps = f * spec.gain ** (f.ndim / 2)
+    return taps if spec.flip_filter else taps.flip(list(range(f.ndim)))  # torch correlates; a filter convolves
+
+
+def _correlate(x: Tensor, taps: Tensor, stride: tuple[int, int] = (1, 1)) -> Tensor:
     """Correlation of every channel with the same [height, width] taps, without padding."""
     if x.shape[2] < taps.shape[0] or x.shape[3] < taps.shape[1]:
         raise ValueError(f'the padded signal {tuple(x.shape[2:])} is smaller than the filter {tuple(taps.shape)}')

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ops.backend import use_backend
+from ops.backend import BackendName, use_backend
 from tests.golden.__main__ import main
 from tests.golden.compare import compare
 from tests.golden.runner import load_handlers, run_folder
@@ -26,6 +26,11 @@ MAKE = (
 """How the stored goldens were chosen."""
 TOO_SLOW = {'formula_generator', 'formula_discriminator'}
 """Networks of full size: only in the complete set."""
+OPERATORS = (
+    'bias_act', 'conv2d_resample', 'downsample2d', 'filter2d', 'filtered_lrelu', 'sg2.Discriminator', 'sg2.Generator',
+    'sg2.modulated_conv2d', 'sg3.Generator', 'sg3.SynthesisLayer', 'sg3.modulated_conv2d', 'upfirdn2d', 'upsample2d',
+)  # fmt: skip
+"""Kinds that ask the dispatch."""
 
 
 @pytest.mark.parametrize('kind', [*KINDS, 'schedules'])
@@ -36,9 +41,13 @@ def test_every_case_of_the_stored_goldens_agrees(kind: str):
     assert [outcome.line() for outcome in outcomes if not outcome.passed] == []
 
 
-@pytest.mark.parametrize('kind', ['filtered_lrelu', 'upfirdn2d', 'bias_act', 'sg3.SynthesisLayer', 'sg3.Generator'])
-def test_the_operators_that_run_by_default_agree_as_well(kind: str):
-    assert [outcome.line() for outcome in run_folder(DATA, kind) if not outcome.passed] == []
+@pytest.mark.parametrize('backend', ['torch', 'cpu'])
+@pytest.mark.parametrize('kind', OPERATORS)
+def test_every_other_backend_agrees_as_well(kind: str, backend: BackendName):
+    with use_backend(backend):
+        outcomes = list(run_folder(DATA, kind))
+    assert outcomes
+    assert [outcome.line() for outcome in outcomes if not outcome.passed] == []
 
 
 def test_every_kind_we_answer_is_among_the_stored_goldens():
@@ -53,7 +62,7 @@ def test_the_stored_goldens_leave_room_for_other_data_in_the_repository():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not COMPLETE.is_dir(), reason=f'the complete goldens are not at {COMPLETE}')
-@pytest.mark.parametrize('backend', ['reference', 'cpu'])
+@pytest.mark.parametrize('backend', ['reference', 'torch', 'cpu'])
 def test_every_case_of_the_complete_goldens_that_we_answer_agrees(backend):
     with use_backend(backend):
         outcomes = list(run_folder(COMPLETE))

@@ -12,8 +12,8 @@ from torch.nn import Parameter
 from ops.backend import implements
 from ops.bias_act import bias_act_reference
 from ops.cuda import bias_act, filtered_lrelu, launcher, upfirdn2d
-from ops.filtered_lrelu import filtered_lrelu_reference
-from ops.upfirdn2d import upfirdn2d_reference
+from ops.filtered_lrelu import filtered_lrelu_torch
+from ops.upfirdn2d import upfirdn2d_torch
 
 _MAX_REMEMBERED = 1024
 Supports = Callable[[Any], str | None]
@@ -34,8 +34,8 @@ def register() -> None:
     launcher.start()
     for op, call, reference, supports in (
         ('bias_act', bias_act.bias_act, bias_act_reference, bias_act.supports),
-        ('filtered_lrelu', filtered_lrelu.filtered_lrelu, filtered_lrelu_reference, filtered_lrelu.supports),
-        ('upfirdn2d', upfirdn2d.upfirdn2d, upfirdn2d_reference, upfirdn2d.supports),
+        ('filtered_lrelu', filtered_lrelu.filtered_lrelu, filtered_lrelu_torch, filtered_lrelu.supports),
+        ('upfirdn2d', upfirdn2d.upfirdn2d, upfirdn2d_torch, upfirdn2d.supports),
     ):
         implements(op, 'cuda', remembering(supports))(or_reference(call, reference))
 

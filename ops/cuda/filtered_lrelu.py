@@ -14,7 +14,7 @@ from ops.bias_act import ActSpec
 from ops.cuda import launcher, shapes
 from ops.cuda.bias_act import bias_act
 from ops.cuda.shapes import Mode, Pass
-from ops.filtered_lrelu import LreluSpec, filtered_lrelu_reference
+from ops.filtered_lrelu import LreluSpec, filtered_lrelu_torch
 
 _MAX_BLOCKS = 2**31 - 1
 
@@ -35,7 +35,7 @@ def filtered_lrelu(
     one = shapes.forward_pass((x.shape[2], x.shape[3]), spec) if x.ndim == 4 and x.numel() else None
     odd = bias is not None and bias.shape != x.shape[1:2]
     if one is None or odd or _differentiated(up_filter, down_filter) or _blocks(x, one) > _MAX_BLOCKS:
-        return filtered_lrelu_reference(x, up_filter, down_filter, bias, spec)
+        return filtered_lrelu_torch(x, up_filter, down_filter, bias, spec)
     if up_filter is None and down_filter is None and spec.up == spec.down == 1 and not any(spec.padding):
         act = ActSpec(1, 'lrelu', spec.slope, spec.gain, spec.clamp, bias is not None, spec.needs_gradient)
         return bias_act(x, bias, act)  # there is nothing to filter

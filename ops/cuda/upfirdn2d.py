@@ -12,7 +12,7 @@ from torch.autograd import Function
 from ops.cuda import launcher
 from ops.cuda.code import KernelCode
 from ops.cuda.shapes import SHARED_BYTES, Pair
-from ops.upfirdn2d import FirSpec, upfirdn2d_reference
+from ops.upfirdn2d import FirSpec, upfirdn2d_torch
 
 _TILES = (32, 16, 8, 4)
 _LAYOUT = '3Q4q10if4x'
@@ -56,7 +56,7 @@ def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
     step = resampling((x.shape[2], x.shape[3]), spec) if x.ndim == 4 and x.numel() else None
     wanted = f is not None and f.requires_grad and torch.is_grad_enabled()
     if step is None or wanted or _blocks(x, step) > _MAX_BLOCKS:
-        return upfirdn2d_reference(x, f, spec)
+        return upfirdn2d_torch(x, f, spec)
     taps = None if f is None else f.detach().to(torch.float32).contiguous()
     if not spec.needs_gradient:
         return _run(x, taps, step)

@@ -16,8 +16,8 @@ from ops.fast_cpu.filter_call import forward_by_kernel
 from ops.fast_cpu.polyphase import FilteredLrelu
 from ops.fast_cpu.resample_call import resample_by_kernel
 from ops.fast_cpu.terms import Resampler, axis, resampler, separable_terms, transposed
-from ops.filtered_lrelu import LreluSpec, filtered_lrelu_reference
-from ops.upfirdn2d import FirSpec, upfirdn2d_reference
+from ops.filtered_lrelu import LreluSpec, filtered_lrelu_torch
+from ops.upfirdn2d import FirSpec, upfirdn2d_torch
 
 _SHORT = 6
 """Taps up to which a plain filter is best applied as one two-dimensional convolution; measured."""
@@ -29,7 +29,7 @@ def filtered_lrelu(
     """`ops.filtered_lrelu` for float32 and float64 on the CPU."""
     steps = polyphase.prepare(x, up_filter, down_filter, spec)
     if steps is None or _differentiated(up_filter, down_filter):
-        return filtered_lrelu_reference(x, up_filter, down_filter, bias, spec)
+        return filtered_lrelu_torch(x, up_filter, down_filter, bias, spec)
     if bias is not None:
         x = x + bias.to(x.dtype)[:, None, None]
     return _Forward.apply(x, steps) if spec.needs_gradient else polyphase.forward(x, steps)
@@ -38,15 +38,15 @@ def filtered_lrelu(
 def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
     """`ops.upfirdn2d` for float32 and float64 on the CPU."""
     if f is None or x.ndim != 4 or f.ndim not in (1, 2) or _differentiated(f):
-        return upfirdn2d_reference(x, f, spec)  # copies nothing but samples, or says what is wrong
+        return upfirdn2d_torch(x, f, spec)  # copies nothing but samples, or says what is wrong
     if spec.up == spec.down == (1, 1) and max(f.shape) <= _SHORT:
         whole = torch.outer(f, f) if f.ndim == 1 else f
-        return upfirdn2d_reference(x, whole, spec)  # nothing to leave out: torch's own depthwise convolution is best
+        return upfirdn2d_torch(x, whole, spec)  # nothing to leave out: torch's own depthwise convolution is best
     left, right, top, bottom = spec.padding
     along_y = axis(x.shape[2], up=spec.up[1], down=spec.down[1], pad=(top, bottom), taps=f.shape[0])
     along_x = axis(x.shape[3], up=spec.up[0], down=spec.down[0], pad=(left, right), taps=f.shape[-1])
     if min(x.numel(), along_y.size_out, along_x.size_out) < 1:
-        return upfirdn2d_reference(x, f, spec)
+        return upfirdn2d_torch(x, f, spec)
     taps = separable_terms(f, flip=spec.flip_filter, gain=spec.gain, precise=x.dtype == torch.float64)
     step = resampler(along_y, along_x, taps)
     return _Resample.apply(x, step) if spec.needs_gradient else polyphase.resample(x, step)

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('folder', type=Path, metavar='DIR', help='folder with a manifest.json and safetensors files')
     parser.add_argument('--only', metavar='PATTERN', help='glob or part of the id of a case, or glob of its kind')
     parser.add_argument(
-        '--backend', choices=('reference', 'cpu', 'cuda'), default='reference', help='who runs the operators'
+        '--backend', choices=('reference', 'torch', 'cpu', 'cuda'), default='reference', help='who runs the operators'
     )
     parser.add_argument('--json', action='store_true', help='print one JSON document instead; the count goes to stderr')
     options = parser.parse_args(arguments)

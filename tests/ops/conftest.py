@@ -7,7 +7,7 @@ import pytest
 from ops.backend import use_backend
 
 
-@pytest.fixture(params=['reference', 'cpu'])
+@pytest.fixture(params=['reference', 'torch', 'cpu'])
 def on_each_backend(request: pytest.FixtureRequest) -> Iterator[None]:
     """Runs a test once per backend; where a backend declines a call, the reference answers."""
     with use_backend(request.param):

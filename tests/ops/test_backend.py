@@ -64,6 +64,18 @@ def test_the_backend_of_the_tensors_device_runs_before_the_reference(registry):
     assert report() == {'blur': 'cpu'}
 
 
+def test_plain_torch_runs_on_any_device_after_those_of_the_device_and_before_the_reference(registry):
+    register('blur', 'torch', 'plain torch')
+    register('blur', 'cuda', 'cuda kernel')
+    assert chosen() == 'plain torch'
+    register('blur', 'cpu', 'cpu kernel')
+    assert chosen() == 'cpu kernel'
+    with use_backend('torch', strict=True):
+        assert chosen() == 'plain torch'
+    with use_backend('reference'):
+        assert chosen() == 'reference'
+
+
 def test_the_higher_priority_is_asked_first_and_the_next_when_it_declines(registry):
     register('blur', 'cpu', 'wide', priority=1)
     register('blur', 'cpu', 'narrow', reason='needs 8 channels', priority=2)
@@ -134,7 +146,10 @@ def test_a_chosen_backend_that_declines_gives_way_unless_strict(registry):
 
 
 def test_an_unknown_backend_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no backend 'gpu'.*'reference', 'cpu' or 'cuda'"), use_backend('gpu'):  # pyright: ignore[reportArgumentType]
+    with (
+        pytest.raises(ValueError, match=r"no backend 'gpu'.*'reference', 'torch', 'cpu' or 'cuda'"),
+        use_backend('gpu'),
+    ):  # pyright: ignore[reportArgumentType]
         pass
 
 
@@ -157,7 +172,7 @@ def test_a_backend_that_fails_to_start_is_remembered_with_its_reason(registry, m
         assert chosen() == chosen() == 'reference'
     assert len(caplog.records) == 1
     assert report() == {'blur': 'reference: cpu is not available (OSError: no vector unit)'}
-    assert backends() == {'reference': 'ready', 'cpu': 'OSError: no vector unit'}
+    assert backends() == {'reference': 'ready', 'torch': 'ready', 'cpu': 'OSError: no vector unit'}
 
 
 def test_a_backend_is_imported_at_the_first_call_and_registers_itself(registry, monkeypatch, tmp_path):

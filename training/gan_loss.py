@@ -140,7 +140,7 @@ class GanLoss:
         lengths = path_lengths(images, ws, call.source.normal(images.shape).to(images.device))
         # The mean moves first, and the penalty's gradient passes through its step.
         mean = self.path_length_mean.lerp(self._mean_of_all(lengths.mean()), config.path_length_decay)
-        self.path_length_mean.copy_(mean.detach())
+        self.path_length_mean = mean.detach()
         penalty = (lengths - mean).square()
         loss = penalty * config.path_length_weight
         (loss.mean() * call.gain).backward()

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ class BatchStream:
         return iter(loader)
 
 
-def _as_it_is(read: _Read) -> _Read:
+def _as_it_is(read: Any) -> Any:
     return read
 
 

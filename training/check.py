@@ -113,9 +113,7 @@ def check_images(
         bands.append(high_band_db(grey))
         bars += has_bars(pixels)
         steps += block_steps(grey)
-        marks = {
-            hashlib.blake2b(np.ascontiguousarray(view), digest_size=12).digest() for view in (pixels, pixels[:, ::-1])
-        }
+        marks = {hashlib.blake2b(view.tobytes(), digest_size=12).digest() for view in (pixels, pixels[:, ::-1])}
         doubles += bool(marks & seen)
         seen |= marks
     known = np.array([band for band in bands if band is not None] or [np.nan])

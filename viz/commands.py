@@ -207,6 +207,7 @@ MeasuringCommand = (
 )
 Command = (
     OpenPath
+    | ShowSnapshot
     | Browse
     | CancelOpening
     | AverageSpectrum

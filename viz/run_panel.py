@@ -91,9 +91,7 @@ def _curves(run: RunView, desk: Desk, names: Named, unit: str, height: float, *,
     """Some numbers over the training, with a line at the snapshot that is shown."""
     known = [(title, run.log.curves[name]) for name, title in names if name in run.log.curves]
     if not known:
-        widgets.text_muted(
-            'Nothing was measured yet: it appears with the first snapshot.' if not smooth else 'No line yet.'
-        )
+        widgets.text_muted(_why_none(run.log, is_measured=not smooth))
         return
     key = f'run {unit}'
     drawn = desk.computed(

@@ -19,7 +19,8 @@ from torch import Tensor, distributed, nn
 
 from training.errors import TrainingError
 
-_TIMEOUT = timedelta(minutes=10)
+_TIMEOUT = timedelta(hours=2)
+"""The first process may measure a large snapshot meanwhile; that a process is gone is noticed at once by other means."""
 
 
 @dataclass(frozen=True, slots=True)

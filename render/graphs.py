@@ -1,6 +1,6 @@
 """A picture as one CUDA graph: what is launched once per layer and step is recorded, and replayed with one call.
 
-A graph holds for the shape of a request: latent, transform and filters go in as tensors, so a drag replays one graph.
+A graph holds for the shape of a request: latent and transform go in as tensors, so a drag replays one graph.
 Who records is given, so that all but the recording itself is tested without a GPU.
 """
 
@@ -75,6 +75,8 @@ class CudaRecorder:
 class _Entry:
     inputs: tuple[Tensor, ...]
     recording: Recording
+    function: Function
+    """Keeps alive what a graph reads by its address: weights, filters."""
 
 
 class GraphCache:
@@ -160,7 +162,7 @@ class GraphCache:
             return None
         while len(self._entries) >= self._limit:
             self._entries.popitem(last=False)
-        entry = self._entries[key] = _Entry(statics, recording)
+        entry = self._entries[key] = _Entry(statics, recording, function)
         return entry
 
     def _note(self, key: Hashable) -> None:

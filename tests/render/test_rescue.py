@@ -1,5 +1,7 @@
 """A device in trouble: the picture keeps coming, and says why. The device is imagined; no test here needs a GPU."""
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -253,3 +255,25 @@ def test_latents_are_replayed_with_another_seed():
     replay = graphs.mapping(key, store.device)
     found = [make_latents(adapter, spec, replay)[0] for spec in specs]
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)) and tape.recorded == 1
+
+
+def test_what_a_graph_reads_lives_as_long_as_the_graph():
+    class Weights:
+        pass
+
+    weights = Weights()
+    alive, tape = weakref.ref(weights), Tape()
+    tape.record = lambda function, inputs: Recording(lambda: None, torch.zeros(1))  # as CUDA: addresses, no objects
+
+    def function(x: Tensor, y: Tensor, weights: Weights = weights) -> Tensor:
+        return x
+
+    graphs = GraphCache(tape)
+    for _ in range(2):
+        graphs.call((KEY, 'shape'), function, (torch.ones(1), torch.ones(1)))
+    del weights, function
+    gc.collect()
+    assert alive() is not None
+    graphs.keep(())
+    gc.collect()
+    assert alive() is None

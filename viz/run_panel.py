@@ -24,6 +24,8 @@ _SMOOTH_SHARE = 0.03
 _FOLLOWS_DB = 65.0
 """Top of the scale of EQ-T and EQ-R: detail sticks below about 25 dB, and follows above 50."""
 _LEAST_PLOT_EM = 7.0
+_DASH_SHARE = 0.03
+"""Of the axis."""
 _COLUMNS = 256
 Named = tuple[tuple[str, str], ...]
 
@@ -97,13 +99,21 @@ def _curves(run: RunView, desk: Desk, names: Named, unit: str, height: float, *,
     drawn = desk.computed(
         key, run.log, lambda _: [(title, _smoothed(curve) if smooth else curve) for title, curve in known]
     )
-    series = [Series(title, curve.values, curve.kimg) for title, curve in drawn]
     end = max(_newest_kimg(run.log), 1e-3)
+    series = [_series(title, curve, end) for title, curve in drawn]
     plots.line_plot(
         f'##{key}', series, x_label='thousand images', y_label=unit, x_limits=(0.0, end),
         y_limits=desk.computed(f'{key} limits', run.log, lambda _: _limits([curve for _, curve in drawn], smooth)),
         markers=_marker(run), height=height,
     )  # fmt: skip
+
+
+def _series(title: str, curve: Curve, end: float) -> Series:
+    """The curve; a single point as a dash, for a line of one point cannot be seen."""
+    if len(curve.values) > 1:
+        return Series(title, curve.values, curve.kimg)
+    place = float(curve.kimg[0])
+    return Series(title, curve.values.repeat(2), np.array([place - _DASH_SHARE * end, place]))
 
 
 def _why_none(log: RunLog, *, is_measured: bool) -> str:

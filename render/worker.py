@@ -107,6 +107,7 @@ class _Running:
     start: StartJob
     report: JobReport
     steps: Job | None = None
+    yields: bool = False  # takes no step while a hand is busy
     cancelled: bool = False
     fresh: bool = True
     """The report was not polled yet."""
@@ -140,6 +141,7 @@ class RenderWorker:
         self._jobs: dict[str, _Running] = {}
         self._replaced: list[Job] = []
         self._frames_in_a_row = 0
+        self._hand_busy = False
         self._busy = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name='render', daemon=True)
@@ -173,12 +175,19 @@ class RenderWorker:
         with self._changed:
             return self._has_work() if side is None else self._awaits(side)
 
-    def start(self, job: StartJob, *, name: str = 'job') -> None:
-        """Begin a job; one of the same `name` that still runs is cancelled and forgotten."""
+    def start(self, job: StartJob, *, name: str = 'job', yields: bool = False) -> None:
+        """Begin a job; one of the same `name` that still runs is cancelled and forgotten. `yields`: see `yield_to_hand`."""
         with self._changed:
             self._retire(name)
-            self._jobs[name] = _Running(job, JobReport(name))
+            self._jobs[name] = _Running(job, JobReport(name), yields=yields)
             self._changed.notify_all()
+
+    def yield_to_hand(self, busy: bool) -> None:
+        """While a hand drags, jobs that yield take no step, so that the picture follows at its full rate."""
+        if busy != self._hand_busy:
+            with self._changed:
+                self._hand_busy = busy
+                self._changed.notify_all()
 
     def cancel(self, name: str = 'job') -> None:
         """Stop a job at its next step; its last report has `cancelled`."""
@@ -249,11 +258,14 @@ class RenderWorker:
 
     def _next(self) -> tuple[str, str] | None:
         """('frame', side), ('job', name), or None: frames first, but a job is never starved."""
-        job = next((name for name, job in self._jobs.items() if not job.report.done), None)
+        job = next((name for name, job in self._jobs.items() if self._may_step(job)), None)
         frame = next((name for name, side in self._sides.items() if side.waiting is not None or side.again), None)
         if job is not None and (frame is None or self._frames_in_a_row >= FRAMES_PER_STEP or self._jobs[job].cancelled):
             return 'job', job
         return None if frame is None else ('frame', frame)
+
+    def _may_step(self, job: _Running) -> bool:
+        return not job.report.done and (job.cancelled or not (job.yields and self._hand_busy))
 
     def _render(self, side: str, renderer: Rendering | None, failure: str) -> None:
         with self._changed:
@@ -275,7 +287,8 @@ class RenderWorker:
             _log.debug('abandoned a frame of side %s', side)
         except Exception as error:  # shown over the old picture; the worker goes on
             if renderer is not None:
-                _log.exception('the render failed')
+                tell = _log.warning if isinstance(error, BadFile) else _log.exception
+                tell('the render failed: %s', error)
             result = RenderResult(request, error=sentence(error), seconds=time.perf_counter() - started)
         self._deliver(side, request, result)
 
@@ -315,7 +328,8 @@ class RenderWorker:
             report = JobReport(name, job.report.progress, done=True, cancelled=True)
         except Exception as error:  # shown where the job was started
             if renderer is not None:
-                _log.exception('the job %r failed', name)
+                tell = _log.warning if isinstance(error, BadFile) else _log.exception  # its sentence says everything
+                tell('the job %r failed: %s', name, error)
             report = JobReport(name, job.report.progress, error=sentence(error), done=True)
         with self._changed:
             changed = report != job.report or report.progress.partial is not job.report.progress.partial
@@ -364,7 +378,7 @@ class RenderWorker:
         return slots is not None and (slots.waiting is not None or slots.running is not None)
 
     def _has_work(self) -> bool:
-        return self._busy or self._next() is not None
+        return self._busy or self._next() is not None or any(not job.report.done for job in self._jobs.values())
 
     def _tell(self) -> None:
         try:

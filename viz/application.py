@@ -161,6 +161,7 @@ class App:
             else self.view
         )
         self._note_edit(before)
+        self.worker.yield_to_hand(imgui.is_mouse_down(0) or imgui.is_mouse_down(2))
         self._submit()
         asked, self._asked = self._asked, []
         for command in asked:

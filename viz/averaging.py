@@ -27,7 +27,8 @@ class Averaging:
             request = picture_request(session, name)
             if request is not None:
                 self._running[name] = _Running(average_subject(request), 0.0)
-                self._worker.start(partial(jobs.average_spectrum, request=request, count=count), name=_job(name))
+                job = partial(jobs.average_spectrum, request=request, count=count)
+                self._worker.start(job, name=_job(name), yields=True)
         return replace(view, averaging=Task('Averaging …', 0.0, f'0 of {count} latents')) if self._running else view
 
     def cancel(self) -> None:

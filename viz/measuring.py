@@ -110,7 +110,7 @@ class Measuring:
             running[key] = Running(subject_of(key, request), command=command)
             known.pop(key, None)
             errors.pop(key, None)
-            self._worker.start(job, name=job_name(key, name))
+            self._worker.start(job, name=job_name(key, name), yields=True)
         bench = replace(
             bench, running=_kept(running), known=_kept(known), errors=_kept(errors),
             report='' if DIAGNOSIS in jobs else bench.report,

@@ -104,7 +104,7 @@ class Surveying:
             self._resting[key] = (subject, imgui.get_time())
         elif imgui.get_time() - since >= REST_SECONDS:
             del self._resting[key]
-            self._worker.start(job_of(subject), name=job_name(survey.what, name))
+            self._worker.start(job_of(subject), name=job_name(survey.what, name), yields=True)
             self._keep(name, survey.what, replace(chart, running=subject, fraction=0.0, text='', ended=None, error=''))
 
     def _drop(self, name: SideName, charts: Charts) -> None:

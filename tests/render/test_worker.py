@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from networks.bad_file import BadFile
 from render.request import LatentSpec, ModelKey, RenderRequest
 from render.result import RenderResult
 from render.worker import FRAMES_PER_STEP, Abandoned, IsStale, JobReport, Progress, RenderWorker, sentence
@@ -329,6 +330,44 @@ def test_frames_without_end_do_not_starve_a_job(workers):
         renderer.gate.release()
         renderer.started()
     assert 'step 1' in log
+
+
+def test_a_job_that_yields_takes_no_step_while_the_hand_is_busy(workers):
+    worker, renderer = workers()
+    log: list[str] = []
+    worker.yield_to_hand(True)
+    worker.start(lambda renderer: steps(log), yields=True)
+    for seed in range(2 * FRAMES_PER_STEP):
+        worker.submit(request(seed))
+        renderer.gate.release()
+        renderer.started()
+    assert worker.is_busy() and log == []
+    worker.yield_to_hand(False)
+    assert worker.wait(SECONDS) and log[-1] == 'closed'
+
+
+def test_a_job_that_rests_for_the_hand_can_be_cancelled(workers):
+    worker, _ = workers()
+    log: list[str] = []
+    worker.yield_to_hand(True)
+    worker.start(lambda renderer: steps(log), yields=True)
+    worker.cancel()
+    assert worker.wait(SECONDS) and log == []
+    report = worker.poll_job()
+    assert report is not None and report.cancelled
+
+
+def test_an_expected_failure_is_logged_as_one_sentence(workers, caplog):
+    def failing(renderer):
+        raise BadFile('missing', 'x.pkl is not there; choose another file.')
+        yield
+
+    worker, _ = workers()
+    worker.start(failing, name='open a')
+    assert worker.wait(SECONDS)
+    assert [(one.levelname, one.getMessage(), one.exc_info) for one in caplog.records] == [
+        ('WARNING', "the job 'open a' failed: x.pkl is not there; choose another file.", None)
+    ]
 
 
 def test_a_cancelled_job_is_closed_and_says_so(workers):

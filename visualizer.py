@@ -134,12 +134,14 @@ def render_demo(options: Any, reason: str) -> int:
     from render.options import RenderOptions
     from viz.app import run_window
 
-    folder, path = options.fallback_folder, options.path or 'demo:'
+    folder = options.fallback_folder
     print(reason, file=sys.stderr)
     print(f'Rendering the demo into {folder} instead.', file=sys.stderr)
-    picture = folder / 'demo.png'
+    picture, path = folder / 'demo.png', options.path or 'demo:alias-free'
     size = (1280, 800)
-    if run_window(path, headless=True, screenshot=picture, size=size, device=options.device, on_no_display=no_window):
+    if run_window(
+        options.path, headless=True, screenshot=picture, size=size, device=options.device, on_no_display=no_window
+    ):
         render(RenderOptions(path, picture, device=options.device))
     else:
         print(picture)

@@ -52,6 +52,11 @@ def motion_hint(model: GeneratorInfo | None, side: Side) -> tuple[str, str]:
             label,
             'The sampling is not the one that the network was trained with; the panel Filters says what differs.',
         )
+    if not any(layer.filters and layer.half_width for layer in model.layers):
+        return (
+            'texture partly tied to pixels',
+            'Noise, zero padding and unfiltered non-linearities tie details to the screen, though the input moves.',
+        )
     if is_radial(model):
         return (
             'texture should follow shifts and turns',
@@ -74,6 +79,13 @@ def shift_label(side: Side, model: GeneratorInfo | None) -> str:
     if transform.scale != 1:
         parts.append(f'×{transform.scale:.2f}')
     return '  '.join(parts)
+
+
+def duration(seconds: float) -> str:
+    """'76.2 ms', '3.4 s', '121 s'."""
+    if seconds < 1:
+        return f'{1000 * seconds:.1f} ms'
+    return f'{seconds:.1f} s' if seconds < 10 else f'{seconds:.0f} s'
 
 
 def is_current(result: RenderResult | None, request: RenderRequest | None) -> bool:

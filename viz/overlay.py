@@ -16,6 +16,7 @@ from viz.comparing import is_changed
 from viz.filter_edits import filter_label
 from viz.geometry import Placement, Rectangle
 from viz.hand import Hand
+from viz.opening import shown_name
 from viz.view import Desk, SideView
 
 HINT = 'Drag the picture: the texture should move with it'
@@ -54,14 +55,29 @@ def waiting_words(render_seconds: float) -> str:
     return f'full · {1 / render_seconds:.2g} /s'
 
 
-def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList) -> None:
-    """A few words on a dark ground around a point of the screen."""
+def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList, *, room: float = 0.0) -> None:
+    """A few words on a dark ground around a point of the screen; in several lines if they are wider than `room` pixels."""
     em, size = imgui.get_font_size(), imgui.calc_text_size(text)
+    if 0.0 < room < size.x + 1.2 * em:
+        text = wrapped(text, room - 1.2 * em)
+        size = imgui.calc_text_size(text)
     # Whole pixels: letters between two would be blurred, differently from run to run.
     low = ImVec2(round(x - size.x / 2 - 0.6 * em), round(y - size.y / 2 - 0.3 * em))
     high = ImVec2(low.x + round(size.x + 1.2 * em), low.y + round(size.y + 0.6 * em))
     canvas.add_rect_filled(low, high, theme.faded(theme.rgba(theme.BACKGROUND, 0.85)), 0.4 * em)
     canvas.add_text(ImVec2(low.x + round(0.6 * em), low.y + round(0.3 * em)), theme.faded(theme.TEXT_RGBA), text)
+
+
+def wrapped(text: str, width: float) -> str:
+    """The text with line breaks, so that no line is wider than `width` pixels if its words are not."""
+    lines: list[str] = []
+    for word in text.split(' '):
+        longer = f'{lines[-1]} {word}' if lines else word
+        if lines and imgui.calc_text_size(longer).x <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return '\n'.join(lines)
 
 
 def draw_side_label(
@@ -92,9 +108,12 @@ def side_labels(session: Session, name: PictureName, known: SideView) -> tuple[s
     kind = filter_label(session.side(name).filters)
     if session.compare.original:
         return (kind[:1].upper() + kind[1:] or 'Changed' if is_changed(known.asked) else 'Unchanged',)
+    side = session.side(name)
+    opened = shown_name(side.model.path) if side.model else ''
     title = known.model.title if known.model else ''
-    long = ' · '.join(part for part in (title, kind) if part)
-    return f'{name.upper()}   {long}', f'{name.upper()}   {kind or title}', name.upper()
+    long = ' · '.join(part for part in (opened, title, kind) if part)
+    middle = ' · '.join(part for part in (opened, kind) if part)
+    return f'{name.upper()}   {long}', f'{name.upper()}   {middle}', f'{name.upper()}   {kind or opened}', name.upper()
 
 
 def draw_empty(session: Session, pane: Rectangle, desk: Desk) -> None:
@@ -144,6 +163,7 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
             whole.center[0],
             whole.bottom - 2.2 * em,
             imgui.get_window_draw_list(),
+            room=whole.width - em,
         )
 
 

@@ -20,11 +20,11 @@ from render.worker import RenderWorker
 from viz import files
 from viz.app import Waker
 from viz.application import App
+from viz.first_start import first_plans
 from viz.opening import Plan, plans_of_session
 from viz.shortcuts import toggle_animation
 
 LOG = logging.getLogger(__name__)
-DEMO = 'demo:'
 AUTOSAVE_SECONDS = 30.0
 PATIENCE_SECONDS = 600.0
 """How long a headless window waits for its picture."""
@@ -141,7 +141,7 @@ def _make_app(window: Window, worker: RenderWorker, start: _Start, textures: Tex
     elif start.restores and last.a.model is not None:
         app.begin(plans_of_session(last))
     else:
-        app.open(DEMO)
+        app.begin(first_plans())
     return app
 
 

@@ -198,7 +198,7 @@ def test_two_generators_named_at_once_stand_side_by_side(pair: Rig) -> None:
     session = pair.app.session
     assert session.a.model.path == 'demo:' and session.b.model.path == 'small.pkl' and session.active == 'a'
     labels = [overlay.side_labels(session, name, pair.app.view.side(name))[0] for name in ('a', 'b')]
-    assert labels == ['A   StyleGAN3-T 256 px', 'B   StyleGAN3-T 64 px']
+    assert labels == ['A   demo: · StyleGAN3-T 256 px', 'B   small.pkl · StyleGAN3-T 64 px']
 
 
 def test_two_dropped_generators_stand_side_by_side(make_rig: Callable[..., Rig]) -> None:

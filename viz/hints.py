@@ -119,5 +119,5 @@ def backend_label(notes: tuple[str, ...]) -> str:
     names = [
         text.split()[0].strip(':;,(') for _, colon, text in (note.partition(': ') for note in notes) if colon and text
     ]
-    known = [name for name in ('reference', 'torch', 'cpu', 'cuda') if name in names]
+    known = [name for name in ('reference', 'cpu', 'cuda') if name in names]
     return ' + '.join(known)

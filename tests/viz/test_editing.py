@@ -92,3 +92,5 @@ def test_long_paths_keep_what_tells_them_apart() -> None:
 def test_backends_are_named_once() -> None:
     notes = ('filtered_lrelu: cpu (Numba)', 'upfirdn2d: reference (no CUDA)', 'only 2 channels')
     assert hints.backend_label(notes) == 'reference + cpu'
+    why = ('cpu: 0 kernels compiled', 'cuda: torch sees no NVIDIA GPU', 'device: the GPU stopped answering')
+    assert hints.backend_label((*notes, *why)) == 'reference + cpu'

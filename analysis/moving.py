@@ -68,8 +68,13 @@ def _translate_axis(image: Tensor, offset: float, axis: int, lobes: int) -> tupl
     whole = math.floor(offset)
     steps = torch.arange(1 - lobes, lobes + 1, dtype=torch.float64)
     distance = steps - (offset - whole)
-    taps = torch.sinc(distance) * _lanczos_window(distance, lobes)
+    taps = lanczos(distance, lobes)
     return _convolve_axis(image, whole, steps.long().tolist(), (taps / taps.sum()).tolist(), axis)
+
+
+def lanczos(x: Tensor, lobes: int = LANCZOS_LOBES) -> Tensor:
+    """sinc(x) sinc(x / lobes) within +-lobes, else 0."""
+    return torch.sinc(x) * _lanczos_window(x, lobes)
 
 
 def _lanczos_window(x: Tensor, lobes: int) -> Tensor:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, grid_sample, pad
 
-LOBES = 3
-"""a of the Lanczos kernel (Appendix E.2)."""
+from analysis.moving import LANCZOS_LOBES as LOBES
+from analysis.moving import lanczos
+
 Rows = tuple[float, float, float, float, float, float]
 """Rows of a 2x3 affine map."""
 
@@ -44,11 +45,6 @@ def translate(image: Tensor, x: float, y: float) -> tuple[Tensor, Tensor]:
     image, known_y = _shift(image, y, axis=-2)
     mask = known_y[:, None] & known_x[None, :]
     return image * mask, mask
-
-
-def lanczos(x: Tensor, lobes: int = LOBES) -> Tensor:
-    """sinc(x) sinc(x / lobes) within +-lobes, else 0."""
-    return torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), torch.zeros_like(x))
 
 
 def _shift(image: Tensor, pixels: float, *, axis: int) -> tuple[Tensor, Tensor]:

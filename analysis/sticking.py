@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from analysis.moving import LANCZOS_LOBES, lanczos
 from analysis.spectrum import kaiser_window
 
 HIGH = 0.25
@@ -52,9 +53,9 @@ def line_samples(image: Tensor, start: tuple[float, float], end: tuple[float, fl
 def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The six samples around each position and their Lanczos weights, both [points, 6]."""
     first = position.floor()
-    steps = torch.arange(-2, 4, dtype=torch.float64)
+    steps = torch.arange(1 - LANCZOS_LOBES, LANCZOS_LOBES + 1, dtype=torch.float64)
     distance = steps[None, :] - (position - first)[:, None]
-    weights = torch.sinc(distance) * torch.sinc(distance / 3) * (distance.abs() < 3)
+    weights = lanczos(distance)
     index = (first[:, None] + steps[None, :]).long().clamp(0, size - 1)
     return index, weights / weights.sum(dim=1, keepdim=True)
 

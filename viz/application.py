@@ -326,6 +326,15 @@ class App:
             case _ if isinstance(command, commands.MeasuringCommand):
                 said = self.measuring.obey(command, self.session, self.desk().model)
                 self._tell(said)
+            case commands.Undo():
+                self._travel(*self.view.history.undo(self.session))
+            case commands.Redo():
+                self._travel(*self.view.history.redo(self.session))
+            case _:
+                self._obey_capture(command)
+
+    def _obey_capture(self, command: Command) -> None:
+        match command:
             case commands.SavePicture():
                 self.captures.wants_picture = True
             case commands.SaveWindow():
@@ -337,10 +346,6 @@ class App:
                 self.captures.cancel_clip()
             case commands.SaveSession():
                 self._tell(self.captures.save_session(self.session, self.desk().model))
-            case commands.Undo():
-                self._travel(*self.view.history.undo(self.session))
-            case commands.Redo():
-                self._travel(*self.view.history.redo(self.session))
             case _:
                 self._obey_window(command)
 

@@ -160,13 +160,9 @@ def heatmap(
             implot.setup_axes(x_label, y_label, _NO_GRID, _NO_GRID)
             implot.setup_axes_limits(left, right, bottom, top, condition)
             texture = textures.show(
-                f'heatmap {title}',
-                values,
+                f'heatmap {title}', values, variant=(limits, colour_map), shown_width=width, filter=filter,
                 paint=lambda numbers: colour_pixels(numbers, limits, colour_map),
-                variant=(limits, colour_map),
-                shown_width=width,
-                filter=filter,
-            )
+            )  # fmt: skip
             implot.plot_image('##values', texture, implot.Point(left, bottom), implot.Point(right, top))
             area = (implot.get_plot_pos(), implot.get_plot_size())
             if implot.is_plot_hovered():

@@ -179,22 +179,7 @@ def _read_official(data: memoryview, source: str, sha256: str, network: str, rep
 def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> Checkpoint:
     header = read_header(data)
     metadata = header.metadata
-    if metadata.get('format') == TRAINING_STATE_FORMAT:
-        raise BadFile(
-            'training-state',
-            'The file is the state of a training run, not a model; open the folder of the run or one of its snapshots.',
-        )
-    if metadata.get('format') != FORMAT:
-        raise BadFile(
-            'foreign-safetensors',
-            'The file is a safetensors file without our description of its network; '
-            'make one with "visualizer.py convert SNAPSHOT.pkl OUT.safetensors".',
-        )
-    if metadata.get('version') != VERSION:
-        raise BadFile(
-            'version',
-            f'The file is of version {shown(metadata.get("version"))}; this program reads version {VERSION}: update it.',
-        )
+    _check_format(metadata)
     family = metadata.get('family', '')
     options = _json(header, 'config')
     if not isinstance(options, dict):
@@ -218,6 +203,26 @@ def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> 
         notes=_weight_notes(tensors),
         embedded_code=_embedded_code(header),
     )
+
+
+def _check_format(metadata: Mapping[str, str]) -> None:
+    """Raises `BadFile` for a file that is not one of our models, or of a newer version."""
+    if metadata.get('format') == TRAINING_STATE_FORMAT:
+        raise BadFile(
+            'training-state',
+            'The file is the state of a training run, not a model; open the folder of the run or one of its snapshots.',
+        )
+    if metadata.get('format') != FORMAT:
+        raise BadFile(
+            'foreign-safetensors',
+            'The file is a safetensors file without our description of its network; '
+            'make one with "visualizer.py convert SNAPSHOT.pkl OUT.safetensors".',
+        )
+    if metadata.get('version') != VERSION:
+        raise BadFile(
+            'version',
+            f'The file is of version {shown(metadata.get("version"))}; this program reads version {VERSION}: update it.',
+        )
 
 
 def _json(header: Header, name: str) -> object:

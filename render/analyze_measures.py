@@ -177,15 +177,7 @@ def sticking_report(task: Task) -> Report:
     registered = None
     if 'transform' in task.info.capabilities:
         registered = task.run(registered_average(task.renderer, samples=max(task.samples, 2), **options))
-    numbers = {
-        'walk': _without(to_json(strip), 'image', 'values'),
-        'neighbourhood': _without(to_json(around), 'average', 'residual', 'centre'),
-        'patterns': {
-            **_without(to_json(patterns), 'rows'),
-            'rows': [_without(to_json(row), 'map') for row in patterns.rows],
-        },
-        'registered': None if registered is None else _without(to_json(registered), 'average', 'loss'),
-    }
+    numbers = _sticking_numbers(strip, around, patterns, registered)
     lines = [
         f'{task.info.title}: share of fine detail that does not move (0 = all moves, 1 = all stays)',
         f'  latent walk, line across the middle   {share(strip.share)}  {strip.note}'.rstrip(),
@@ -209,6 +201,19 @@ def sticking_report(task: Task) -> Report:
     if registered is not None:
         pictures['registered.png'] = enlarged(registered.average)
     return Report(numbers, tuple(lines), pictures)
+
+
+def _sticking_numbers(strip: Any, around: Any, patterns: Any, registered: Any) -> dict[str, Any]:
+    """What is kept of the four, as JSON: no pictures."""
+    return {
+        'walk': _without(to_json(strip), 'image', 'values'),
+        'neighbourhood': _without(to_json(around), 'average', 'residual', 'centre'),
+        'patterns': {
+            **_without(to_json(patterns), 'rows'),
+            'rows': [_without(to_json(row), 'map') for row in patterns.rows],
+        },
+        'registered': None if registered is None else _without(to_json(registered), 'average', 'loss'),
+    }
 
 
 def _decay_picture(around: Any) -> np.ndarray:

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 _CAPTURE, _LAYERS, _JUDGED = 0.05, 0.35, 0.55
 """Where the bar stands after each part."""
 _SMALLEST_DEVIATION = 1e-9
+AS_CHANGED = 'Judged with the filters as they were changed, not as in the file.'
 
 
 def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, first_seed: int = 0) -> Job:
     """Say which layer sticks, why, and what cures it; returns `Diagnosis`.
 
-    `samples`: latents for the numbers of the whole picture. Of `request`, the truncation, class and precision hold; its
-    transform, filters, layer and edits do not: the network is diagnosed as it is. Raises `ValueError` for a network that
-    yields values that are not finite.
+    `samples`: latents for the numbers of the whole picture. Of `request`, the truncation, class, precision and filters hold
+    (the network is judged as it runs, and the verdict says where that is not as its file has it); its transform, noise, layer
+    and edits do not. Raises `ValueError` for a network that yields values that are not finite.
     """
     from analysis.diagnosis import judging
     from render.diagnose_pictures import Pictures
@@ -38,7 +39,8 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     if samples < 1:
         raise ValueError(f'a diagnosis needs at least one latent, got {samples}.')
     started = time.perf_counter()
-    request = replace(request, synthesis=SynthesisSpec(precision=request.synthesis.precision))
+    own = request.synthesis
+    request = replace(request, synthesis=SynthesisSpec(precision=own.precision, filters=own.filters))
     adapter = renderer.adapter(request)
     seen = yield from _looked_at(adapter, request, first_seed)
     layers = seen.layers
@@ -50,9 +52,16 @@ def diagnose(renderer: Renderer, *, request: RenderRequest, samples: int = 2, fi
     rotate = any(one.pointwise and one.nonlinear for one in layers)
     pictures = Pictures(adapter, request, samples, first_seed, rotate=rotate)
     before = (yield from _reported(pictures.measure(()), _JUDGED, 'moved pictures')) if seen.varies else {}
-    findings = yield from _cured(_grouped(suspicions), seen, health, pictures, before)
+    groups = _grouped(suspicions)
+    findings = yield from _cured(groups, seen, health, pictures, before)
+    together = (yield from _together(groups, pictures)) if before else {}
     state, verdict = _verdict(findings, layers, seen.still)
-    numbers = (*_input_numbers(seen.first), *(Evidence(name, value) for name, value in before.items()))
+    verdict = verdict if adapter.changes is None else f'{verdict} {AS_CHANGED}'
+    numbers = (
+        *_input_numbers(seen.first),
+        *(Evidence(name, value) for name, value in before.items()),
+        *(Evidence(f'{name}, all cures together that can be tried', value) for name, value in together.items()),
+    )
     return Diagnosis(
         adapter.info.title,
         state,
@@ -114,6 +123,14 @@ def _cured(
         findings.append(_finding(group, seen, health, before, after))
         yield Progress(done, text)
     return findings
+
+
+def _together(groups: list[list[Suspicion]], pictures: Pictures) -> Generator[Progress, None, dict[str, float]]:
+    """The numbers of the picture with every cure at once, where there are several causes."""
+    if len(groups) < 2:
+        return {}
+    cures = [one.cure for group in groups for one in group]
+    return (yield from _reported(pictures.measure(cures), 1.0, 'all cures together'))
 
 
 def _reported(steps: Iterator[Any], fraction: float, text: str) -> Generator[Progress, None, Any]:

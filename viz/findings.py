@@ -132,13 +132,13 @@ def merged(benches: Sequence[Bench]) -> Bench:
 def subject_of(key: str, request: RenderRequest) -> RenderRequest:
     """`request` with everything reset that the measurement `key` does not depend on.
 
-    A diagnosis is of the network's own filters. Walks and averages around a latent are of the picture as it is moved; all
+    A diagnosis is of the network with its own noise. Walks and averages around a latent are of the picture as it is moved; all
     others are of the network at rest. Averages are taken around the shown latent, all others over latents of their own.
     """
     own = request.synthesis
-    synthesis = SynthesisSpec(precision=own.precision)
+    synthesis = SynthesisSpec(precision=own.precision, filters=own.filters)
     if key != DIAGNOSIS:
-        synthesis = replace(synthesis, filters=own.filters, noise_seed=own.noise_seed, noise=own.noise)
+        synthesis = replace(synthesis, noise_seed=own.noise_seed, noise=own.noise)
     if key in (WALK, AVERAGE):
         synthesis = replace(synthesis, transform=own.transform, edits=own.edits)
     latent = request.latent

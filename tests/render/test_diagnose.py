@@ -17,11 +17,11 @@ from ops.bias_act import bias_act
 from ops.modulated_conv2d import modulated_conv2d
 from render.diagnosis import Diagnosis, LayerHealth, to_json, to_text
 from render.jobs import run_to_end
-from render.jobs_diagnose import diagnose
+from render.jobs_diagnose import AS_CHANGED, diagnose
 from render.models import ModelStore
 from render.renderer import Renderer
 from render.report_html import html_report
-from render.request import ModelKey, RenderRequest
+from render.request import FilterSpec, ModelKey, RenderRequest, SynthesisSpec
 from tests.networks.small import small_stylegan2
 
 KEY = ModelKey('test', 'test')
@@ -41,7 +41,7 @@ def small(rung: str, cause: str | None, position: str = 'middle', seed: int = 1)
 def test_a_healthy_network_raises_no_alarm(rung: str):
     found = examine(small(rung, None).generator)
     assert (found.state, found.findings) == ('healthy', ())
-    assert found.numbers
+    assert found.numbers and AS_CHANGED not in found.verdict
     assert all(layer.noise_db < -100 for layer in found.layers)
 
 
@@ -120,6 +120,15 @@ def test_a_margin_of_zero_is_a_border_in_every_layer():
     assert len(finding.layers) == 8
     picture = next(one for one in finding.effects if one.name.startswith('EQ-T'))
     assert picture.after > picture.before + 10
+
+
+def test_filters_that_were_changed_are_judged_as_they_run():
+    store = ModelStore('cpu')
+    store.put(KEY, wrap(small('T', None).generator))
+    changed = RenderRequest(KEY, synthesis=SynthesisSpec(filters=FilterSpec('nearest', 'up')))
+    found = run_to_end(diagnose(Renderer(store), request=changed, samples=1))
+    assert found.findings[0].cause == 'up-filter'
+    assert AS_CHANGED in found.verdict
 
 
 def test_nothing_in_the_network_is_changed():

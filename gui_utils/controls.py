@@ -185,12 +185,15 @@ def search_combo(
 def segmented(
     label: str, value: Choice, options: Options[Choice], *, default: Choice | None = None, tooltip: str = ''
 ) -> Choice:
-    """One of a few, as a row of buttons."""
+    """One of a few, as a row of buttons; as a list where the words do not fit."""
     begin_row(label, tooltip)
     gap, chosen = round(0.125 * imgui.get_font_size()), value
     texts = [option_text(options, option) for option in options]
     widths = [imgui.calc_text_size(text).x for text in texts]
     slack = (control_width() - gap * (len(texts) - 1) - sum(widths)) / max(len(texts), 1)
+    if slack < 0:
+        imgui.set_next_item_width(control_width())
+        return end_row(label, _chosen_from_list('##' + label, value, options), default, tooltip)
     imgui.push_style_var(imgui.StyleVar_.frame_padding, ImVec2(0.0, imgui.get_style().frame_padding.y))
     imgui.begin_group()
     for place, (option, text, width) in enumerate(zip(options, texts, widths, strict=True)):
@@ -213,15 +216,28 @@ def toggle_button(label: str, value: bool, *, icon: str = '', tooltip: str = '',
 def button(
     label: str, *, icon: str = '', tooltip: str = '', width: float = 0.0, primary: bool = False, enabled: bool = True
 ) -> bool:
-    """True when clicked. `width` in em: 0 fits the text, -1 fills the line. `primary`: the one to press next."""
+    """True when clicked. `width` in em: 0 fits the text, -1 fills the line. `primary`: the one to press next.
+
+    Where the words would be cut, only the icon is drawn and the tooltip begins with them.
+    """
     pixels = _FILL if width < 0 else width * imgui.get_font_size()
+    shown = _with_icon(label, icon)
+    if icon and width and _is_cut(shown, pixels):
+        words = label.partition('##')[0]
+        shown, tooltip = f'{icon}##{label}', f'{words}. {tooltip}' if tooltip else words
     if not enabled:
         imgui.begin_disabled()
-    clicked = _lit_button(_with_icon(label, icon), pixels, is_lit=primary)
+    clicked = _lit_button(shown, pixels, is_lit=primary)
     if not enabled:
         imgui.end_disabled()
     explain(tooltip)
     return clicked
+
+
+def _is_cut(label: str, pixels: float) -> bool:
+    """Whether a button is too narrow for its words; `pixels` negative: as wide as the line."""
+    room = pixels if pixels > 0 else imgui.get_content_region_avail().x
+    return imgui.calc_text_size(label, hide_text_after_double_hash=True).x > room
 
 
 def icon_button(icon: str, name: str, *, tooltip: str = '', lit: bool = False) -> bool:
@@ -294,6 +310,18 @@ def _lit_button(label: str, width: float, *, is_lit: bool) -> bool:
 
 def _with_icon(label: str, icon: str) -> str:
     return f'{icon} {label}' if icon else label
+
+
+def _chosen_from_list(identity: str, value: Choice, options: Options[Choice]) -> Choice:
+    """What was chosen in a list that opens; else `value`."""
+    if not _begin_combo(identity, option_text(options, value)):
+        return value
+    chosen = value
+    for option in options:
+        if _combo_entry(option_text(options, option), is_chosen=option == value):
+            chosen = option
+    imgui.end_combo()
+    return chosen
 
 
 def _begin_combo(identity: str, shown: str) -> bool:

@@ -8,7 +8,7 @@ from gui_utils import theme
 from render.result import Equivariance, ErrorScale, RenderResult
 from viz.geometry import Placement
 from viz.meter_panel import NAMES, decibel_text
-from viz.overlay import draw_pill
+from viz.overlay import draw_pill, wrapped
 from viz.view import Desk
 
 BAR_EM = 11.0
@@ -39,18 +39,6 @@ def words(reading: Equivariance, *, is_map: bool) -> str:
     if reading.metric is not None:
         return f'{NAMES[reading.metric]}  {decibel_text(reading.decibels)}'
     return reading.sentence if is_map else ''
-
-
-def wrapped(text: str, width: float) -> str:
-    """The words on lines of at most `width` pixels."""
-    lines: list[str] = []
-    for word in text.split(' '):
-        longer = f'{lines[-1]} {word}' if lines else word
-        if lines and imgui.calc_text_size(longer).x <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return '\n'.join(lines)
 
 
 def _draw_scale(scale: ErrorScale, corner: ImVec2, desk: Desk, canvas: imgui.ImDrawList) -> None:

@@ -167,10 +167,10 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
         )
 
 
-def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row: int = 0) -> None:
+def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row: int = 0, taken: float = 0.0) -> None:
     """The numbers of the pixel below the mouse, in the upper left corner of the pane; `hovered`: the mouse is on it.
 
-    `row`: how many lines lower, where there are names of pictures.
+    `row`: how many lines lower, where there are names of pictures. `taken`: pixels of the first line that are not free.
     """
     if not hovered or result.values is None:
         return
@@ -179,9 +179,12 @@ def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row
     if place is None:
         return
     em, canvas, pane = imgui.get_font_size(), imgui.get_window_draw_list(), placement.pane
-    text = probe_text(result, *place)
+    room = pane.width - 2.4 * em
+    text = wrapped(probe_text(result, *place), room)
     size = imgui.calc_text_size(text)
-    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.top + (1.4 + 1.9 * row) * em, canvas)
+    row += row == 0 and size.x + taken > room
+    middle = pane.top + (0.9 + 1.9 * row) * em + size.y / 2
+    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, middle, canvas)
 
 
 def probe_text(result: RenderResult, column: int, row: int) -> str:

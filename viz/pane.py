@@ -61,7 +61,7 @@ def draw_side(
     draw_line(session, name, placement)
     draw_scores(session, name, placement, result, desk)
     if session.canvas.probe:
-        overlay.draw_probe(result, placement, hovered=hovered, row=len(pictures(session)) - 1)
+        overlay.draw_probe(result, placement, hovered=hovered, row=len(pictures(session)) - 1, taken=taken)
     canvas.pop_clip_rect()
     return session
 

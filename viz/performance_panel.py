@@ -7,6 +7,7 @@ import numpy as np
 from gui_utils import plots, widgets
 from gui_utils.plots import Series
 from render.session import PerformanceState
+from viz import hints
 from viz.editing import updated
 from viz.view import FRAME_TIMES, Desk
 
@@ -38,7 +39,7 @@ def summary_rows(desk: Desk) -> list[tuple[str, str]]:
     frame = desk.times.mean_frame()
     return [
         ('Device', view.measured.device or 'not known yet'),
-        ('Render', f'{1000 * view.measured.render_seconds:.1f} ms' if view.measured.render_seconds else '–'),
+        ('Render', hints.duration(view.measured.render_seconds) if view.measured.render_seconds else '–'),
         ('Dragging', 'full pictures, newest first'),
         ('Pictures', f'{view.measured.renders_a_second:.1f} /s' if view.measured.renders_a_second else '–'),
         ('Window', f'{frame:.1f} ms a frame' if frame else '–'),

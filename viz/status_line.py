@@ -42,7 +42,7 @@ def _draw_right(session: Session, desk: Desk) -> None:
     result = desk.side.result
     parts: list[tuple[str, str]] = [(hint, reason)]
     if result is not None:
-        parts.append((f'{1000 * view.measured.render_seconds:.1f} ms', 'Time to render one picture.'))
+        parts.append((hints.duration(view.measured.render_seconds), 'Time to render one picture.'))
         if result.provisional:
             parts.append(('compiling …', COMPILING))
         parts.append((hints.backend_label(result.notes), '\n'.join(result.notes)))

@@ -126,3 +126,21 @@ def test_a_file_fits_a_sitting():
         f'{path}: {count} lines' for path in source_files() if (count := (ROOT / path).read_text().count('\n')) > 400
     ]
     assert not long, 'more than 400 lines, split by noun: ' + ', '.join(long)
+
+
+def code_lines(function: ast.FunctionDef) -> int:
+    """Lines of a function without those of its docstring."""
+    first = function.body[0]
+    has_docstring = ast.get_docstring(function) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_a_function_fits_a_screen():
+    long = [
+        f'{path}:{node.lineno} {node.name}: {count} lines'
+        for path in source_files()
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.FunctionDef) and (count := code_lines(node)) > 40
+    ]
+    assert not long, 'more than 40 lines of code, split by noun: ' + ', '.join(long)

@@ -78,6 +78,10 @@ class SynthesisLayer(nn.Module):
             flip_weight=self.up == 1,  # transposed convolutions of the file format are stored the other way round
             fused=not torch.is_grad_enabled(),  # for a batch with gradients, shared weights are faster
         )
+        return self.activate(x, gain)
+
+    def activate(self, x: Tensor, gain: float) -> Tensor:
+        """Bias and leaky ReLU at the rate of the layer, unfiltered."""
         clamp = None if self.clamp is None else self.clamp * gain
         return bias_act(x, self.bias, act='lrelu', gain=sqrt(2) * gain, clamp=clamp)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.diagnosis_facts import Cure
-from networks import variants
+from networks import classic_variants, stylegan2, variants
 from networks.adapters.base import Inspectable
 from networks.schedule import InputRecord
 from networks.stylegan3 import SynthesisInput, SynthesisLayer
@@ -28,7 +28,7 @@ def alias_free_layer(module: nn.Module) -> SynthesisLayer | None:
 def cured(adapter: Inspectable, cures: Sequence[Cure]) -> Inspectable:
     """The generator with `cures` in place; `adapter` itself where none can be applied to a finished network."""
     movable = 'transform' in adapter.info.capabilities
-    modules = (replacements(adapter, cures) if movable else {}) or _replaced_filters(adapter, cures)
+    modules = (replacements(adapter, cures) if movable else {}) or _classic(adapter, cures)
     return adapter.with_submodules(modules, adapter.info, changes=tuple(cures)) if modules else adapter
 
 
@@ -38,7 +38,7 @@ def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, nn.Mo
     found: dict[str, nn.Module] = {}
     for cure in cures:
         name = names.get(cure.layer)
-        layer = None if name is None else alias_free_layer(adapter.module.get_submodule(name))
+        layer = None if name is None else alias_free_layer(found.get(name) or adapter.module.get_submodule(name))
         if name is None or layer is None or cure.margin or cure.moving_input:
             continue
         clean = cure.without_noise or cure.oversampling > 1
@@ -48,6 +48,22 @@ def replacements(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, nn.Mo
     for cure in cures:
         if cure.moving_input and cure.layer in names:
             found[names[cure.layer]] = _moving_input(adapter)
+    return found
+
+
+def _classic(adapter: Inspectable, cures: Sequence[Cure]) -> dict[str, nn.Module]:
+    """The same for a network of another family: filters, and what twins of StyleGAN2's layers can do."""
+    names = {layer.label: layer.name for layer in adapter.info.layers}
+    found = _replaced_filters(adapter, cures)
+    for cure in cures:
+        name = names.get(cure.layer, '')
+        layer = found.get(name) or (adapter.module.get_submodule(name) if name else None)  # several cures add up
+        if not isinstance(layer, stylegan2.SynthesisLayer):
+            continue
+        if cure.without_noise:
+            found[name] = classic_variants.without_noise(layer)
+        elif cure.oversampling > 1:
+            found[name] = classic_variants.filtered(layer, cure.oversampling)
     return found
 
 

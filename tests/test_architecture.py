@@ -52,6 +52,11 @@ TORCH_FREE = {
     'render/source.py',
 }
 """Read by the window's thread before torch is there; their own imports must be torch-free too."""
+SLOW_TO_IMPORT = {
+    'torch', 'PIL', 'scipy', 'tensorboard', 'torchmetrics', 'llvmlite', 'imageio', 'imageio_ffmpeg', 'OpenEXR', 'safetensors',
+    'ops', 'analysis', 'training',
+}  # fmt: skip
+"""Nothing of this may come before the first frame."""
 OURS = {name for name in ALLOWED if not name.endswith('.py')}
 
 
@@ -119,6 +124,39 @@ def test_files_of_the_window_thread_do_not_bring_torch():
             if module.split('.')[0] == 'torch' or ours_with_torch:
                 bad.append(f'{name}:{line} imports {module}')
     assert not bad, '\n'.join(bad)
+
+
+def brought_by(*files: str) -> dict[str, str]:
+    """Every module that comes with `files` at once, ours and others', and a file that asks for it."""
+    found: dict[str, str] = {}
+    queue = list(files)
+    while queue:
+        name = queue.pop()
+        for module in modules_of((ROOT / name).read_text()):
+            if module in found:
+                continue
+            found[module] = name
+            path = module.replace('.', '/')
+            queue += [one for one in (f'{path}.py', f'{path}/__init__.py') if (ROOT / one).is_file()]
+    return found
+
+
+def modules_of(text: str) -> set[str]:
+    """What `text` imports at once; of `from a import b` both a and a.b, which may be a module too."""
+    found = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {str(node.module), *(f'{node.module}.{alias.name}' for alias in node.names)}
+    return found
+
+
+def test_the_window_stands_before_anything_slow_is_imported():
+    brought = brought_by('visualizer.py', 'viz/app.py', 'viz/running.py', 'render/options.py')
+    assert 'viz.application' in brought and 'viz.sticking_panel' in brought  # the walk goes deep
+    bad = {module: file for module, file in brought.items() if module.split('.')[0] in SLOW_TO_IMPORT}
+    assert not bad, bad
 
 
 def test_a_file_fits_a_sitting():

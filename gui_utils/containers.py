@@ -59,8 +59,14 @@ def _draw_header(title: str, note: str, *, is_open: bool) -> None:
     canvas.add_text(ImVec2(left, top), muted, arrow)
     with theme.font(theme.BOLD):
         canvas.add_text(ImVec2(left + 1.35 * em, top), theme.faded(theme.TEXT_RGBA), title)
-    if note:
-        canvas.add_text(ImVec2(high.x - imgui.calc_text_size(note).x - 0.5 * em, top), muted, note)
+        end = left + (1.35 + 0.8) * em + imgui.calc_text_size(title).x
+    words = note.split(' ')
+    for count in range(len(words), 0, -1):  # as many of its words as there is room for
+        text = note if count == len(words) else ' '.join(words[:count]) + ' …'
+        start = high.x - imgui.calc_text_size(text).x - 0.5 * em
+        if start >= end:
+            canvas.add_text(ImVec2(start, top), muted, text)
+            break
 
 
 @contextlib.contextmanager

@@ -459,6 +459,7 @@ def test_a_reader_that_goes_away_is_no_failure_of_ours(models):
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no SIGINT for a child')
 def test_an_interrupt_ends_quietly_with_130(models, tmp_path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand on "ignore"
     process = subprocess.Popen(
         [
             sys.executable,
@@ -474,6 +475,7 @@ def test_an_interrupt_ends_quietly_with_130(models, tmp_path):
         stderr=subprocess.PIPE,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPROFILEIMPORTTIME': '1'},
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stderr is not None and process.stdout is not None
     for line in process.stderr:  # the import log tells when the work begins, without waiting for a time
         if b'render.views' in line:

@@ -101,6 +101,9 @@ def drag2(
     """Two numbers side by side, by dragging, or typed after a double click; no limits while `low` equals `high`."""
     identity = begin_row(label, tooltip)
     text = number_format(low, high, format, unit)
+    room = (imgui.calc_item_width() - imgui.get_style().item_inner_spacing.x) / 2
+    if max(imgui.calc_text_size(text % one).x for one in value) > room:
+        text = number_format(low, high, format, '')  # rather no unit than half a number
     changed, moved = imgui.drag_float2(identity, list(value), speed, low, high, text, _CLAMP if low < high else 0)
     return end_row(label, (_clean(moved[0]), _clean(moved[1])) if changed else value, default, tooltip)
 

@@ -292,6 +292,26 @@ def test_ways_of_comparing_are_undone_one_by_one(rig: Rig) -> None:
     assert rig.app.session.compare == CompareState()
 
 
+def test_a_filter_that_is_changed_by_dragging_is_one_step_of_undoing(rig: Rig) -> None:
+    imgui_focus(rig.driver, 'Filters')
+    before = FilterState(one_place=True, response_layer='synthesis.L3_52_32', response_direction='down')
+    rig.change(filters=before)
+    rig.driver.step(40)
+    rig.driver.drag('Filters/Taps n', start=(0.6, 0.5), to=(0.1, 0.5))
+    rig.driver.step(40)
+    after = rig.side.filters
+    assert [edit.layer for edit in after.edits] == ['synthesis.L3_52_32']
+    rig.settle()
+    assert rig.app.view.a.result is not None
+    assert rig.app.view.a.result.request.synthesis.filters.edits == after.edits
+    rig.driver.keys(Key.z, ctrl=True)
+    assert rig.side.filters == before
+    rig.settle()
+    assert rig.app.view.a.result.request.synthesis.filters.edits == ()
+    rig.driver.keys(Key.z, ctrl=True, shift=True)
+    assert rig.side.filters == after
+
+
 def test_comparing_no_more_leaves_the_side_that_is_edited(pair: Rig) -> None:
     pair.driver.click('Compare no more')
     pair.settle()

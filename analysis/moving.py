@@ -191,6 +191,9 @@ def apply_affine(
     phases, first = _upsample(image, kernel.to(image), up, beyond=beyond)
     column, row = _source_positions(image, matrix, up)
     looked_up = _between(phases, up, column + first, row + first)
+    if beyond:  # where not even the kernel's ends reach there is nothing at all
+        (rows, columns), (x, y) = phases.shape[-2:], (column.flatten() + first, row.flatten() + first)
+        looked_up *= (x >= 0) & (x < columns * up - 1) & (y >= 0) & (y < rows * up - 1)
     # From the picture's edge in fine samples; inside, the kernel meets known samples only.
     border = len(kernel) // 2
     (height, width), margin = image.shape[-2:], border + 1 - (up + 1) / 2

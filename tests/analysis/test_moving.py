@@ -82,3 +82,7 @@ def test_there_and_back_is_where_it_was():
 def test_moved_out_of_sight_leaves_nothing_valid(shift: tuple[float, float]):
     assert translate_whole(waves(STILL), *shift).mask.sum() == 0
     assert translate(waves(STILL), *shift).mask.sum() == 0
+
+
+def test_where_not_even_the_ends_of_the_kernel_reach_there_is_nothing_at_all():
+    assert apply_affine(waves(STILL), translation_matrix(2.0, 0.0)).image.count_nonzero() == 0

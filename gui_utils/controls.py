@@ -317,7 +317,7 @@ def _with_icon(label: str, icon: str) -> str:
 
 def _chosen_from_list(identity: str, value: Choice, options: Options[Choice]) -> Choice:
     """What was chosen in a list that opens; else `value`."""
-    if not _begin_combo(identity, option_text(options, value)):
+    if not _begin_combo(identity, option_text(options, value) or 'Choose …'):
         return value
     chosen = value
     for option in options:
@@ -330,7 +330,8 @@ def _chosen_from_list(identity: str, value: Choice, options: Options[Choice]) ->
 def _begin_combo(identity: str, shown: str) -> bool:
     """imgui's combo with a lighter arrow."""
     corner, width = imgui.get_cursor_screen_pos(), imgui.calc_item_width()
-    is_open = imgui.begin_combo(identity, shown, _COMBO_FLAGS)
+    room = width - 1.5 * imgui.get_font_size() - imgui.get_style().frame_padding.x  # left of the arrow
+    is_open = imgui.begin_combo(identity, _shortened(shown, room), _COMBO_FLAGS)
     if not is_open:
         em = imgui.get_font_size()
         place = ImVec2(corner.x + width - 1.3 * em, corner.y + imgui.get_style().frame_padding.y)
@@ -338,6 +339,15 @@ def _begin_combo(identity: str, shown: str) -> bool:
     elif imgui.is_key_pressed(imgui.Key.escape):
         imgui.close_current_popup()
     return is_open
+
+
+def _shortened(text: str, width: float) -> str:
+    """The beginning of the text that is at most `width` pixels wide, with dots for what is left out."""
+    if imgui.calc_text_size(text).x <= width:
+        return text
+    while text and imgui.calc_text_size(f'{text}…').x > width:
+        text = text[:-1]
+    return f'{text.rstrip()}…'
 
 
 def _combo_entry(text: str, *, is_chosen: bool) -> bool:

@@ -16,6 +16,8 @@ from viz.hints import another_seed, nearest_seed
 CELL_EM = 5.0
 """On the screen, between two seeds of the map."""
 MAP_HEIGHTS_EM = (7.0, 22.0)
+WORDS_EM = 5.0
+"""Narrower buttons have no words."""
 OWN_ROWS = 5
 TYPE_CLASSES_FROM = 20
 
@@ -71,13 +73,18 @@ def _seed_row(state: LatentState) -> LatentState:
     if typed != seed:
         return at_seed(state, typed)
     width = (imgui.get_content_region_avail().x / imgui.get_font_size() - 1.0) / 3
-    if widgets.button('Previous', icon=icons.ICON_FA_ANGLE_LEFT, width=width, tooltip='The seed to the left (P).'):
+    hidden = '' if width > WORDS_EM else '##'  # all three with words, or none
+    if widgets.button(
+        f'{hidden}Previous', icon=icons.ICON_FA_ANGLE_LEFT, width=width, tooltip='The seed to the left (P).'
+    ):
         return stepped(state, -1)
     widgets.same_line()
-    if widgets.button('Next', icon=icons.ICON_FA_ANGLE_RIGHT, width=width, tooltip='The seed to the right (N).'):
+    if widgets.button(
+        f'{hidden}Next', icon=icons.ICON_FA_ANGLE_RIGHT, width=width, tooltip='The seed to the right (N).'
+    ):
         return stepped(state, 1)
     widgets.same_line()
-    if widgets.button('Random', icon=icons.ICON_FA_DICE, width=width, tooltip='Some other seed.'):
+    if widgets.button(f'{hidden}Random', icon=icons.ICON_FA_DICE, width=width, tooltip='Some other seed.'):
         return at_seed(state, another_seed(seed))
     return state
 

@@ -34,9 +34,11 @@ def meter_section(state: MeterState, side: Side, desk: Desk) -> MeterState:
     """Switches, one bar a metric, and what the newest picture was; returns the new state."""
     state = _switches(state, desk)
     meter, reading = desk.side.meter, _reading(desk)
+    words = sentence(state, side, reading, desk)
     for metric in METRICS:
         _row(metric, meter.pools.get(metric, Pool()), reading)
-    widgets.text_muted(sentence(state, side, reading, desk))
+        widgets.explain(f'{MEANINGS[metric]}\n{_seen_words(meter.pools.get(metric, Pool()))}\nNow: {words}')
+    widgets.text_muted(words)
     return _gain(state)
 
 
@@ -114,7 +116,6 @@ def _row(metric: Metric, pool: Pool, reading: Equivariance | None) -> None:
     imgui.get_window_draw_list().add_text(place, theme.faded(theme.rgba(colour)), text)
     imgui.set_cursor_screen_pos(corner)
     imgui.dummy(ImVec2(room, ROW_EM * em - imgui.get_style().item_spacing.y))
-    widgets.explain(f'{MEANINGS[metric]}\n{_seen_words(pool)}')
 
 
 def _seen_words(pool: Pool) -> str:

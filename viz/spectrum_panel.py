@@ -24,6 +24,8 @@ STEP_DB = 20.0
 """The scale moves in such steps, so that it stands still while the picture moves."""
 READOUTS_EM = 6.2
 """Free width that the numbers beside the heatmap need."""
+AVERAGE_EM = 6.8
+"""Narrower than that, its button has no words."""
 AXIS_LABEL = 'cycles per image width'
 
 
@@ -64,11 +66,15 @@ def _average_button(state: SpectrumState, desk: Desk, spectrum: Spectrum | None)
         ):
             desk.ask(ForgetAverage())
         return
+    words, icon = f'Average {state.average_count}', icons.ICON_FA_LAYER_GROUP
+    tooltip = 'The mean power over many latents: what they have in common remains.'
+    is_narrow = imgui.get_content_region_avail().x < AVERAGE_EM * imgui.get_font_size()
     with widgets.disabled_unless(spectrum is not None, 'There is no picture yet.'):
-        if widgets.button(
-            f'Average {state.average_count}', icon=icons.ICON_FA_LAYER_GROUP,
-            tooltip='The mean power over many latents: what they have in common remains.',
-        ):  # fmt: skip
+        if (
+            widgets.icon_button(icon, words, tooltip=f'{words}. {tooltip}')
+            if is_narrow
+            else widgets.button(words, icon=icon, tooltip=tooltip)
+        ):
             desk.ask(AverageSpectrum(state.average_count))
 
 

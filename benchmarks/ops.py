@@ -169,9 +169,15 @@ def _layer(family: str, record: LayerRecord, random: _Random) -> Subject:
 
     def call(dtype: torch.dtype) -> Tensor:
         up_filter, down_filter = (None if f is None else f.to(dtype) for f in filters)
-        factors = {'up': record.up_factor, 'down': record.down_factor}
         return filtered_lrelu(
-            x(dtype), up_filter, down_filter, bias(dtype), **factors, padding=(*around, *around), clamp=256
+            x(dtype),
+            up_filter,
+            down_filter,
+            bias(dtype),
+            up=record.up_factor,
+            down=record.down_factor,
+            padding=(*around, *around),
+            clamp=256,
         )
 
     what = f'{record.channels} ch, {record.size_in}→{record.size}, up {record.up_factor}'

@@ -148,8 +148,8 @@ def test_a_chosen_backend_that_declines_gives_way_unless_strict(registry):
 def test_an_unknown_backend_is_answered_with_the_known_ones():
     with (
         pytest.raises(ValueError, match=r"no backend 'gpu'.*'reference', 'torch', 'cpu' or 'cuda'"),
-        use_backend('gpu'),
-    ):  # pyright: ignore[reportArgumentType]
+        use_backend('gpu'),  # pyright: ignore[reportArgumentType]
+    ):
         pass
 
 

@@ -52,19 +52,14 @@ def slider(
     `logarithmic`: equal steps multiply; three significant digits, whatever `format` says.
     """
     identity = begin_row(label, tooltip)
-    _draw_track(_fraction(value, low, high, logarithmic), _fraction(0.0, low, high, logarithmic))
-    imgui.push_style_color(_FRAME_BG, 0)
-    imgui.push_style_color(_FRAME_BG_HOVERED, theme.VEIL_RGBA)
-    imgui.push_style_color(_FRAME_BG_ACTIVE, theme.VEIL_RGBA)
+    _begin_track(value, low, high, logarithmic=logarithmic)
     if logarithmic:
         # imgui takes 0.1 to the power of the format's precision for zero, hence the 7
         changed, moved = imgui.slider_float(identity, value, low, high, '%.7g' + _unit_text(unit), _CLAMP_LOG)
         moved = float(f'{moved:.3g}')
     else:
         changed, moved = imgui.slider_float(identity, value, low, high, number_format(low, high, format, unit), _CLAMP)
-    imgui.pop_style_color(3)
-    if default is not None and imgui.is_item_hovered() and imgui.is_mouse_double_clicked(_LEFT):
-        imgui.internal.clear_active_id()  # else the pressed button would drag the value away again
+    if _end_track(default) and default is not None:
         return default
     return end_row(label, _clean(moved) if changed else value, default, tooltip)
 
@@ -74,14 +69,9 @@ def int_slider(
 ) -> int:
     """A whole number between `low` and `high`, handled like `slider`."""
     identity = begin_row(label, tooltip)
-    _draw_track(_fraction(value, low, high, False), _fraction(0, low, high, False))
-    imgui.push_style_color(_FRAME_BG, 0)
-    imgui.push_style_color(_FRAME_BG_HOVERED, theme.VEIL_RGBA)
-    imgui.push_style_color(_FRAME_BG_ACTIVE, theme.VEIL_RGBA)
+    _begin_track(value, low, high)
     changed, moved = imgui.slider_int(identity, value, low, high, '%d' + _unit_text(unit), _CLAMP)
-    imgui.pop_style_color(3)
-    if default is not None and imgui.is_item_hovered() and imgui.is_mouse_double_clicked(_LEFT):
-        imgui.internal.clear_active_id()
+    if _end_track(default) and default is not None:
         return default
     return end_row(label, moved if changed else value, default, tooltip)
 
@@ -286,6 +276,23 @@ def _fraction(value: float, low: float, high: float, logarithmic: bool) -> float
     if logarithmic and low > 0:
         low, high, value = math.log(low), math.log(high), math.log(max(value, low))
     return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+
+
+def _begin_track(value: float, low: float, high: float, *, logarithmic: bool = False) -> None:
+    """The ground of a slider that is filled from zero; the slider that follows draws none of its own."""
+    _draw_track(_fraction(value, low, high, logarithmic), _fraction(0.0, low, high, logarithmic))
+    imgui.push_style_color(_FRAME_BG, 0)
+    imgui.push_style_color(_FRAME_BG_HOVERED, theme.VEIL_RGBA)
+    imgui.push_style_color(_FRAME_BG_ACTIVE, theme.VEIL_RGBA)
+
+
+def _end_track(default: float | None) -> bool:
+    """To be called after the slider; whether it was double-clicked, so that it returns to its default."""
+    imgui.pop_style_color(3)
+    if default is None or not (imgui.is_item_hovered() and imgui.is_mouse_double_clicked(_LEFT)):
+        return False
+    imgui.internal.clear_active_id()  # else the pressed button would drag the value away again
+    return True
 
 
 def _draw_track(end: float, start: float) -> None:

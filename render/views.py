@@ -75,6 +75,12 @@ def to_rgba8(x: Tensor, out: Tensor | None = None) -> Tensor:
         return _mark_nan(out, x)
 
 
+def to_rgb8(x: Tensor) -> np.ndarray:
+    """[height, width, 3] uint8 of `x` [channels, height, width] in [-1, 1]: the first three channels, or the first as grey."""
+    three = x[:3] if x.shape[0] >= 3 else x[:1].expand(3, -1, -1)
+    return to_rgba8(three)[..., :3].contiguous().cpu().numpy()
+
+
 def colour_map_rgba(x: Tensor, name: str) -> Tensor:
     """[height, width, 4] uint8 of `x` [height, width] in [-1, 1] through a colour map; NaN as `NAN_COLOUR`."""
     table = torch.full([256, 4], 255, dtype=torch.uint8)

@@ -19,7 +19,7 @@ from render.measures import FixedPattern, FixedPatterns, RegisteredAverage
 from render.measuring.sticking import CONSTANT, picture_of
 from render.renderer import Renderer
 from render.request import IDENTITY, Affine, RenderRequest
-from render.views import to_rgba8
+from render.views import to_rgb8
 from render.worker import Job, Progress
 
 FAR = 8.0
@@ -141,9 +141,7 @@ class _Registered:
         self._weight = self._weight + mask
 
     def picture(self) -> np.ndarray:
-        mean = (self._sum / self._weight.clamp(min=1)).float()
-        three = mean[:3] if mean.shape[0] >= 3 else mean[:1].expand(3, -1, -1)
-        return to_rgba8(three)[..., :3].contiguous().numpy()
+        return to_rgb8((self._sum / self._weight.clamp(min=1)).float())
 
     def loss(self) -> np.ndarray:
         count = self._weight.clamp(min=1)

@@ -16,7 +16,7 @@ from render.layer_calls import request_seeds
 from render.measures import Neighbourhood, Strip
 from render.renderer import Renderer, make_latents, synthesize
 from render.request import LatentSpec, RenderRequest
-from render.views import to_rgba8
+from render.views import to_rgb8
 from render.worker import Job, Progress
 
 Point = tuple[float, float]
@@ -89,7 +89,7 @@ def _strip(values: Tensor, line: tuple[Point, Point], rate: float, filled: float
     """`filled`: the part of the line's band that the picture can hold; detail is a part of that."""
     score = strip_score(values, high=HIGH * filled)
     constant = float(values.amax(dim=-1).sub(values.amin(dim=-1)).max()) < 1e-6
-    image = _rgb(values.permute(1, 0, 2))
+    image = to_rgb8(values.permute(1, 0, 2))
     return Strip(
         image,
         values.permute(0, 2, 1).contiguous().numpy(),
@@ -113,7 +113,7 @@ def neighbourhood_job(renderer: Renderer, request: RenderRequest, radius: float,
         raise ValueError(f'An average needs at least 2 pictures, got {samples}.')
     adapter = renderer.adapter(request)
     decay, total, result = Decay(), None, None
-    centre, single = _rgb(picture_of(adapter, request, request.latent)), None
+    centre, single = to_rgb8(picture_of(adapter, request, request.latent)), None
     yield Progress(0.0, 'the picture in the middle')
     for index, seed in enumerate(request_seeds(request, samples, first_seed)):
         around = tuple((own, weight * (1 - radius)) for own, weight in request.latent.seeds)
@@ -137,7 +137,7 @@ def _neighbourhood(mean: Tensor, decay: Decay, single: Tensor, radius: float, ce
     residual = _common_amplitude((total / decay.count).square().mean(dim=0), single, decay.count)
     note = CONSTANT if not counts else ''
     return Neighbourhood(
-        _rgb(mean.float()),
+        to_rgb8(mean.float()),
         residual.float().cpu().numpy(),
         counts,
         energies,
@@ -156,9 +156,3 @@ def _common_amplitude(coherent: Tensor, single: Tensor, count: int) -> Tensor:
     coherent, single = both[0, 0], both[1, 0]
     common = (count * coherent - single).clamp(min=0) / max(count - 1, 1)
     return torch.where(single > 0, common / single.clamp(min=torch.finfo(single.dtype).tiny), 0.0).sqrt().clamp(max=1)
-
-
-def _rgb(image: Tensor) -> np.ndarray:
-    """[height, width, rgb] uint8 of a picture [channels, height, width]."""
-    three = image[:3] if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
-    return to_rgba8(three)[..., :3].contiguous().cpu().numpy()

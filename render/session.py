@@ -185,8 +185,9 @@ class StickingState:
     """Of a layer's error in the ladder: all, what it received, what it made."""
     ladder_of: Literal['both', 'first', 'second'] = 'both'
     """Of two pictures: bars of both, or the table of one."""
-    ladder_shift: int = 0
-    """Which shift of the ladder the bars of both are for, from the largest."""
+    ladder_shift: int | None = None
+    """Which shift of the ladder the bars of both are for, from the largest. None = the smallest: shifts by whole samples of a
+    coarse layer hide its aliasing."""
     view: Literal['measure', 'walk', 'average', 'patterns', 'registered'] = 'measure'
     """Which part of the laboratory is shown."""
     line: WalkLine = WalkLine()

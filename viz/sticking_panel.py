@@ -45,6 +45,10 @@ MEANINGS: dict[Metric, str] = {
     'eq-t-frac': 'Moved by fractions of a pixel. From 40 dB on good; saturates below 50 dB.',
     'eq-r': 'Turned by any angle. From 40 dB on good.',
 }
+SHIFT_TIP = (
+    'By how much the input is moved, in pixels of the image. A shift by whole samples of a layer shows none of its '
+    'aliasing, only borders and noise; the smallest shows all.'
+)
 FULL_DB = 80.0
 """The right end of the bars."""
 
@@ -252,9 +256,11 @@ def _both_ladders(
     if of == 'both':
         shifts = known[first].shifts
         texts = {index: f'{shift * model.resolution:.3g}' for index, shift in enumerate(shifts)}
-        place = min(state.ladder_shift, len(shifts) - 1)
-        place = widgets.segmented('Shift, px', place, texts, tooltip='By how much the input is moved, in pixels.')
-        state = updated(state, ladder_shift=place)
+        last = len(shifts) - 1
+        before = last if state.ladder_shift is None else min(state.ladder_shift, last)
+        place = widgets.segmented('Shift, px', before, texts, default=last, tooltip=SHIFT_TIP)
+        if place != before:
+            state = updated(state, ladder_shift=None if place == last else place)
         return state, draw_bars(known, part, shifts[place], shown, model)
     name = desk.shown[0 if of == 'first' else 1]
     own = desk.view.side(name).model or model

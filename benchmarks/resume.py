@@ -141,7 +141,10 @@ def train_in_child(config: TrainConfig, *, kill_after: float | None = None) -> b
 
 
 def outcome(config: TrainConfig) -> dict[str, Any]:
-    """What is left of a finished training: file name -> its content, without times."""
+    """What is left of a finished training: file name -> its content, without times.
+
+    Previews are left out: they are made without gradients, by kernels if those are compiled by then, and may round differently.
+    """
     (folder,) = [path for path in config.out.iterdir() if path.is_dir()]
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob('*')):
@@ -150,7 +153,7 @@ def outcome(config: TrainConfig) -> dict[str, Any]:
             found[name] = [_without_times(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.name.startswith('training-state'):
             found[name] = _state_of(path)
-        elif path.is_file() and path.name not in ('config.json', '.lock'):
+        elif path.suffix == '.safetensors':
             found[name] = path.read_bytes()
     return found
 

@@ -198,10 +198,13 @@ class GanLoss:
 
     def _score(self, images: Tensor, classes: Tensor, call: '_Call') -> Tensor:
         """Scores [batch, 1] of the images, blurred and augmented."""
+        learning = images.requires_grad
+        if images.device.type == 'cpu' and not learning:
+            images = images.detach().requires_grad_(True)  # as in `fakes`: equal runs round alike
         images = blur(images, call.blur_sigma)
         if self._augment is not None:
             images = self._augment(images, call.source)
-        return self._discriminator(images, classes)
+        return self._discriminator(images if learning else images.detach(), classes)
 
 
 @dataclass(frozen=True, slots=True)

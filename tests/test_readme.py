@@ -16,6 +16,7 @@ NOT_RUN = {
     r'git clone .*': 'needs a network',
     r'python visualizer\.py( \S*)?': 'opens a window that only a person closes; tests/viz drives the same window headless',
     r'python train\.py .*': 'trains for hours; tests/training runs two steps of the same loop',
+    r'python -m training\.dataset .*': 'needs pictures of the reader; tests/training prepares and checks small sets',
     r'pip install .*': 'changes the environment',
     r'python -m benchmarks\..*': 'takes minutes; numbers are no test',
     r'python -m tests\.golden \.\./shared/.*': "the folder lies beside a developer's checkout only; tests/test_golden.py runs the subset",

@@ -16,10 +16,11 @@ from render.request import ModelKey
 from render.session import CompareState, Session, Side, TransformState
 from render.session_file import load_session, save_session
 from tests.viz.conftest import Rig
-from tests.viz.fake_renderer import FakeRenderer
+from tests.viz.fake_renderer import FakeRenderer, make_info
 from viz import app as app_module
 from viz import files, running
 from viz.app import run_window
+from viz.first_start import ALIAS_FREE, ALIASED
 from viz.running import _Keeper
 
 pytestmark = pytest.mark.display
@@ -32,7 +33,7 @@ def renderers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
     made: list[FakeRenderer] = []
 
     def make(device: str, *, wait_for_kernels: bool) -> FakeRenderer:
-        made.append(FakeRenderer())
+        made.append(FakeRenderer(dict.fromkeys(('demo:', ALIASED, ALIAS_FREE), make_info())))
         return made[-1]
 
     monkeypatch.setattr(app_module, 'make_renderer', make)
@@ -50,7 +51,7 @@ def test_a_headless_screenshot_shows_the_whole_window(renderers: list[FakeRender
     with Image.open(picture) as image:
         assert image.size == SIZE
         assert len(image.convert('RGB').getcolors(1 << 20)) > 100, 'a picture, not an empty window'
-    assert opened(load_carried_session(picture)[0]) == ModelKey('demo:', 'sha-demo:')
+    assert opened(load_carried_session(picture)[0]) == ModelKey(ALIASED, f'sha-{ALIASED}')
     assert not (tmp_path / 'config').exists(), 'headless windows keep nothing'
 
 
@@ -145,7 +146,7 @@ def test_the_session_comes_back_at_the_next_start(
     assert load_session(kept)[0].a.transform.x == 0.5
 
 
-def test_a_damaged_last_session_is_kept_aside_and_the_demo_opens(
+def test_a_damaged_last_session_is_kept_aside_and_the_first_pictures_open(
     renderers: list[FakeRenderer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / 'config'
@@ -154,7 +155,7 @@ def test_a_damaged_last_session_is_kept_aside_and_the_demo_opens(
     synthetic_windows(monkeypatch, 40)
     assert run_window(None, size=SIZE) == 0
     assert list(folder.glob('*.bad'))
-    assert renderers[0].models.opened == ['demo:']
+    assert renderers[0].models.opened == [ALIASED, ALIAS_FREE]
 
 
 def test_the_session_is_kept_every_thirty_seconds(make_rig: Callable[..., Rig], tmp_path: Path) -> None:

@@ -245,14 +245,14 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(PICK, '.', 'next channels', Key.period, _channel(1), repeat=True),
     Shortcut(PICK, ',', 'previous channels', Key.comma, _channel(-1), repeat=True),
     Shortcut(FILE, 'Ctrl+O', 'open a file', Key.o, _ask(Browse()), ctrl=True),
+    Shortcut(
+        FILE, 'Ctrl+Shift+O', 'open a second one beside it', Key.o, _ask(Browse(beside=True)), ctrl=True, shift=True
+    ),
     Shortcut(FILE, 'Ctrl+S', 'save the session', Key.s, _ask(SaveSession()), ctrl=True),
     Shortcut(FILE, 'Ctrl+P', 'save a PNG', Key.p, _capture, ctrl=True),
     Shortcut(FILE, 'Ctrl+Z', 'undo', Key.z, _ask(Undo()), ctrl=True, repeat=True),
     Shortcut(FILE, 'Ctrl+Shift+Z', 'redo', Key.z, _ask(Redo()), ctrl=True, shift=True, repeat=True),
     Shortcut(FILE, '', '', Key.y, _ask(Redo()), ctrl=True, repeat=True),
-    Shortcut(
-        FILE, 'Ctrl+Shift+O', 'open a second one beside it', Key.o, _ask(Browse(beside=True)), ctrl=True, shift=True
-    ),
     Shortcut(FILE, 'F1', 'show or hide this list', Key.f1, _ask(ToggleHelp())),
     Shortcut(FILE, 'Ctrl+Q', 'quit', Key.q, _ask(Quit()), ctrl=True),
 )

@@ -69,7 +69,7 @@ def picture_error(reference: Tensor, picture: Tensor, rows: Rows) -> PictureErro
         raise CannotCompare('The picture and its reference differ in size, so they cannot be compared.')
     height, width = picture.shape[-2:]
     metric = metric_of(rows, width, height)
-    with one_thread_if_small(picture.numel()):
+    with one_thread_if_small(picture.numel() * (UP * UP if metric == 'eq-r' else 1)):
         if metric == 'eq-t':
             return _whole(reference, picture, round(rows[2] * width), round(rows[5] * height))
         if metric == 'eq-t-frac':

@@ -14,6 +14,7 @@ from networks.bad_file import BadFile, shown
 from networks.checkpoint import file_sha256
 from networks.info import GeneratorInfo
 from networks.sources import is_function, open_model, resolve
+from ops.memory import keep_freed_memory
 from render.request import ModelKey
 
 MAX_MODELS = 2
@@ -56,6 +57,7 @@ class ModelStore:
         self.device = torch.device(device)
         if self.device.type == 'cuda':
             use_full_float32()
+        keep_freed_memory()
         self._opener = opener
         self._models: OrderedDict[ModelKey, Inspectable] = OrderedDict()
         self._lock = threading.Lock()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from networks.bad_file import BadFile
+from ops.memory import keep_freed_memory
 from training.check import check_images
 from training.checks import check_options, device_of, group_of
 from training.config import TrainConfig
@@ -58,6 +59,7 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
     """
     check_options(config)
     device = device_of(config)
+    keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     with joined(gpu=device.type == 'cuda') as ranks, ImageZip(config.data) as images:

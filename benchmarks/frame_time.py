@@ -24,6 +24,7 @@ from torch import Tensor
 from networks.stylegan3 import Generator
 from ops.backend import BackendName, report, use_backend
 from ops.fast_cpu import library
+from ops.memory import keep_freed_memory
 from render.views import to_rgba8
 
 FRAMES_PER_ROUND = 5
@@ -58,6 +59,8 @@ class Options:
     """How often all are timed, in turn."""
     exact: bool = True
     """Also compute the error against float64, which takes as long as a few rounds."""
+    keep_freed: bool = True
+    """Keep freed memory for the next tensor, as the program does; without, as torch does by itself."""
     clock: Literal['wall', 'cpu'] = 'wall'
     """'cpu': processor time, for one thread on a machine that is busy with other things."""
     json: bool = False
@@ -217,6 +220,8 @@ def show(rows: list[Row], options: Options) -> None:
 
 def main(options: Options) -> None:
     """Print the table."""
+    if options.keep_freed:
+        keep_freed_memory()
     rows: list[Row] = []
     live = not (options.json or options.markdown)
     if live:

@@ -111,6 +111,8 @@ def _continue(state: TrainState, run: RunFolder, config: TrainConfig, ranks: Ran
         run.sweep()
         said += [f'note: {note}' for note in run.load_state(state, config.identity())]
         run.cut_stats(state.images)
+        if state.images:
+            said.append(f'Continuing {run.path} after {state.images:,} images.')
         if state.images == 0 and config.resume_from is not None:
             said.append(table(config.resume_from, transfer(state, config.resume_from)))
     hand_out(state, ranks)

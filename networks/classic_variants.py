@@ -8,6 +8,7 @@ from torch import Tensor
 
 from networks.stylegan2 import SynthesisLayer
 from networks.variants import twin_of
+from ops.classic_layer import classic_layer
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import lowpass
 
@@ -21,7 +22,16 @@ class FilteredLayer(SynthesisLayer):
     oversampling: int
     taps: Tensor
 
+    def run(self, x: Tensor, styles: Tensor, noise: Tensor | None, gain: float) -> Tensor:
+        resample_filter = self._buffers['resample_filter']
+        linear = {'slope': 1.0, 'gain': 1.0, 'clamp': None}
+        x = classic_layer(
+            x, self.weight, styles, None, noise=noise, resample_filter=resample_filter, up=self.up, **linear
+        )
+        return self.activate(x, gain)
+
     def activate(self, x: Tensor, gain: float) -> Tensor:
+        """Bias and leaky ReLU between the filters."""
         factor = self.oversampling
         around = 2 * len(self.taps) - factor - 1  # as many samples come out as go in …
         first = (around + factor) // 2  # … at the same places

@@ -16,9 +16,8 @@ from networks.fourier_features import SynthesisInput
 from networks.layers import Conv2d, FullyConnected, runs_in_half
 from networks.mapping import MappingNetwork
 from networks.schedule import InputRecord
-from ops.bias_act import bias_act
+from ops.classic_layer import classic_layer
 from ops.filters import setup_filter
-from ops.modulated_conv2d import modulated_conv2d_resample
 from ops.upfirdn2d import upsample2d
 
 NoiseMode = Literal['none', 'constant', 'random']
@@ -67,23 +66,21 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, plan: NoisePlan, gain: float = 1.0) -> Tensor:
         """x [batch, in channels, side / up, side / up], w [batch, w_dim] -> [batch, out channels, side, side]."""
         noise = plan.noise(cast(Tensor, self.noise_const), x.shape[0]) if self.use_noise else None
-        x = modulated_conv2d_resample(
+        return self.run(x, self.affine(w), None if noise is None else noise * self.noise_strength, gain)
+
+    def run(self, x: Tensor, styles: Tensor, noise: Tensor | None, gain: float) -> Tensor:
+        """The layer for styles [batch, in channels] and noise; the leaky ReLU runs at the rate of the result, unfiltered."""
+        return classic_layer(
             x,
             self.weight,
-            self.affine(w),
-            noise=None if noise is None else noise * self.noise_strength,
-            up=self.up,
-            padding=self.weight.shape[2] // 2,
+            styles,
+            self.bias,
+            noise=noise,
             resample_filter=cast(Tensor, self.resample_filter),
-            flip_weight=self.up == 1,  # transposed convolutions of the file format are stored the other way round
-            fused=not torch.is_grad_enabled(),  # for a batch with gradients, shared weights are faster
+            up=self.up,
+            gain=sqrt(2) * gain,
+            clamp=None if self.clamp is None else self.clamp * gain,
         )
-        return self.activate(x, gain)
-
-    def activate(self, x: Tensor, gain: float) -> Tensor:
-        """Bias and leaky ReLU at the rate of the layer, unfiltered."""
-        clamp = None if self.clamp is None else self.clamp * gain
-        return bias_act(x, self.bias, act='lrelu', gain=sqrt(2) * gain, clamp=clamp)
 
 
 class ToRGBLayer(nn.Module):
@@ -99,8 +96,7 @@ class ToRGBLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [batch, in channels, side, side], w [batch, w_dim] -> [batch, image channels, side, side]."""
         styles = self.affine(w) / sqrt(self.weight.shape[1])
-        x = modulated_conv2d_resample(x, self.weight, styles, demodulate=False)
-        return bias_act(x, self.bias, clamp=self.clamp)
+        return classic_layer(x, self.weight, styles, self.bias, demodulate=False, slope=1, gain=1, clamp=self.clamp)
 
 
 class SynthesisBlock(nn.Module):

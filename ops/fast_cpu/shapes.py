@@ -212,7 +212,58 @@ class AdjointShape:
         return 2 + self.input_ring + self.rank * self.gradient_ring + self.output_ring
 
 
-Shape = FilterShape | WinogradShape | ProductShape | ModulationShape | AdjointShape
+@dataclass(frozen=True, slots=True)
+class UpsamplingShape:
+    """A kernel for StyleGAN2's layers that double the rate."""
+
+    lanes: int
+    """Channels in a vector; there must be as many channels out, or more."""
+    pixels: int
+    """Pixels that are multiplied together in registers; a row must have as many, or more."""
+
+    writer: ClassVar[str] = 'upsampling'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'output', 'weights', 'factors', 'scale', 'bias', 'noise', 'taps_y', 'taps_x',
+        'input_sample', 'input_row', 'input_pixel', 'output_sample', 'output_row', 'output_pixel',
+        'noise_sample', 'noise_row', 'noise_pixel',
+        'channels_in', 'channels_out', 'height', 'width', 'blocks', 'segments', 'segment', 'slope', 'gain', 'clamp',
+    )  # fmt: skip
+    """Addresses, strides in floats, sizes of the input. `weights`: [block, row, channel in, column, lane]. `factors`: [samples, channels
+    in]. `scale`: [samples, channels out]. `taps_y`, `taps_x`: 4 numbers each. `segment`: rows of the input whose results a job makes."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'upsampling_v{self.lanes}_{self.pixels}'
+
+    def scratch_floats(self, channels_in: int, width: int) -> int:
+        """Memory that one job needs."""
+        return (9 * channels_in + 3 * (width + 2) + 18 * width) * self.lanes
+
+
+@dataclass(frozen=True, slots=True)
+class FinishShape:
+    """A kernel for what follows a convolution in StyleGAN2's layers: demodulation, noise, bias, activation, gain and clamp."""
+
+    lanes: int
+    """Channels in a vector; there must be as many channels, or more."""
+
+    writer: ClassVar[str] = 'finish'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'output', 'scale', 'bias', 'noise',
+        'input_sample', 'input_row', 'input_pixel', 'output_sample', 'output_row', 'output_pixel',
+        'noise_sample', 'noise_row', 'noise_pixel',
+        'channels', 'height', 'width', 'segments', 'segment', 'slope', 'gain', 'clamp',
+    )  # fmt: skip
+    """Addresses, strides in floats, sizes. `scale`: [samples, channels]."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'finish_v{self.lanes}'
+
+
+Shape = FilterShape | WinogradShape | ProductShape | ModulationShape | AdjointShape | UpsamplingShape | FinishShape
 
 
 def power_of_two(number: int) -> int:

@@ -5,9 +5,10 @@ Non-saturating logistic loss, R1 (Mescheder et al. 2018), path length regulariza
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,15 +17,17 @@ from torch.nn import functional as F
 
 from networks.stylegan2 import SynthesisNetwork as StyleGAN2Synthesis
 from ops.upfirdn2d import filter2d
+from training.gradients import GradientSum, Report
 from training.random_source import RandomSource, TorchRandom
+from training.ranks import ALONE, Ranks
 
 Phase = Literal['Gmain', 'Greg', 'Gboth', 'Dmain', 'Dreg', 'Dboth']
 """Whose gradients (generator or discriminator), and of which terms: the loss, its regularization, or their sum."""
 PHASES: tuple[Phase, ...] = ('Gmain', 'Greg', 'Gboth', 'Dmain', 'Dreg', 'Dboth')
 Augment = Callable[[Tensor, RandomSource], Tensor]
 """Changes images at random, before the discriminator sees them; `training.augment.AugmentPipe` is one."""
-Report = Mapping[str, Tensor]
-"""Statistics by their published names ('Loss/G/loss'), one value per image, detached."""
+_FAKE_LOSS = 'loss of the fakes'
+"""On its way to 'Loss/D/loss'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,19 @@ class GanLoss:
         config: LossConfig,
         *,
         augment: Augment | None = None,
-        mean_of_all: Callable[[Tensor], Tensor] = lambda own: own,
+        ranks: Ranks = ALONE,
     ) -> None:
         """`generator`: has `mapping`, `synthesis` and `num_ws`, as both families have. Both networks stay where they are.
 
-        `mean_of_all`: differentiable mean over the processes that share a minibatch, for the mean path length.
+        `ranks`: the processes that share a minibatch; gradients and the mean path length are those of all of it.
         """
         self.config = config
         self._generator: Any = generator
         self._discriminator: Any = discriminator
         self._augment = augment
-        self._mean_of_all = mean_of_all
+        self._ranks = ranks
+        self._generator_gradients = GradientSum(generator, ranks)
+        self._discriminator_gradients = GradientSum(discriminator, ranks)
         self.path_length_mean = torch.zeros([], device=next(generator.parameters()).device)
         """a, part of the state of a run."""
 
@@ -108,19 +113,31 @@ class GanLoss:
             raise ValueError(f'there is no phase {phase!r}; choose one of {", ".join(PHASES)}')
         call = _Call(batch, gain, blur_sigma(self.config, images_seen), source or TorchRandom(), fakes)
         main, regularize = phase[1:] in ('main', 'both'), phase[1:] in ('reg', 'both')
-        report: dict[str, Tensor] = {}
         if phase[0] == 'G':
-            with _frozen(self._discriminator):
-                if main:
-                    report |= self._generator_main(call)
-                if regularize and self.config.path_length_weight != 0:
-                    report |= self._path_length(call)
-        elif main or self.config.r1_gamma != 0:
-            penalize = regularize and self.config.r1_gamma != 0
-            report |= self._discriminator_terms(call, main=main, penalize=penalize)
-        return {name: values.detach() for name, values in report.items()}
+            return self._accumulate_generator(call, main=main, paths=regularize and self.config.path_length_weight != 0)
+        return self._accumulate_discriminator(call, main=main, penalize=regularize and self.config.r1_gamma != 0)
 
-    def _generator_main(self, call: '_Call') -> dict[str, Tensor]:
+    def _accumulate_generator(self, call: '_Call', *, main: bool, paths: bool) -> Report:
+        report: dict[str, Tensor] = {}
+        with _frozen(self._discriminator):
+            if main:
+                report |= self._generator_gradients.add(partial(self._generator_main, call), more_follow=paths)
+            if paths:
+                report |= self._generator_gradients.add(partial(self._path_length, call))
+        return report
+
+    def _accumulate_discriminator(self, call: '_Call', *, main: bool, penalize: bool) -> Report:
+        report: dict[str, Tensor] = {}
+        if main:  # the fakes first, so that their memory is free for the reals
+            report |= self._discriminator_gradients.add(partial(self._fakes_term, call), more_follow=True)
+        if main or penalize:
+            reals = partial(self._reals_term, call, main=main, penalize=penalize)
+            report |= self._discriminator_gradients.add(reals)
+        if main:
+            report['Loss/D/loss'] = report['Loss/D/loss'] + report.pop(_FAKE_LOSS)
+        return report
+
+    def _generator_main(self, call: '_Call') -> tuple[Tensor, Report]:
         batch, images = call.batch, call.fakes
         if images is None:
             images, _ = self._generate(batch.z, batch.z_classes, call.source)
@@ -129,45 +146,42 @@ class GanLoss:
         total = loss.mean()
         if self.config.range_weight > 0:
             total = total + (images.abs() - 1).clamp(min=0).square().mean() * self.config.range_weight
-        (total * call.gain).backward()
-        return {**_scores('fake', scores), 'Loss/G/loss': loss}
+        return total * call.gain, {**_scores('fake', scores), 'Loss/G/loss': loss.detach()}
 
-    def _path_length(self, call: '_Call') -> dict[str, Tensor]:
+    def _path_length(self, call: '_Call') -> tuple[Tensor, Report]:
         """Pulls |J^T y| towards its running mean, for noise images y: equal steps in w, equal steps in the image."""
         config, batch = self.config, call.batch
         count = max(len(batch.z) // config.path_length_batch_shrink, 1)
         images, ws = self._generate(batch.z[:count], batch.z_classes[:count], call.source)
         lengths = path_lengths(images, ws, call.source.normal(images.shape).to(images.device))
         # The mean moves first, and the penalty's gradient passes through its step.
-        mean = self.path_length_mean.lerp(self._mean_of_all(lengths.mean()), config.path_length_decay)
+        mean = self.path_length_mean.lerp(self._ranks.learning_mean(lengths.mean()), config.path_length_decay)
         self.path_length_mean = mean.detach()
         penalty = (lengths - mean).square()
         loss = penalty * config.path_length_weight
-        (loss.mean() * call.gain).backward()
-        return {'Loss/pl_penalty': penalty, 'Loss/G/reg': loss}
+        return loss.mean() * call.gain, {'Loss/pl_penalty': penalty.detach(), 'Loss/G/reg': loss.detach()}
 
-    def _discriminator_terms(self, call: '_Call', *, main: bool, penalize: bool) -> dict[str, Tensor]:
-        batch, report, terms, fake_loss = call.batch, {}, [], None
-        if main:
-            fakes = self.fakes(batch, call.source) if call.fakes is None else call.fakes
-            fake_scores = self._score(fakes.detach(), batch.z_classes, call)
-            fake_loss = F.softplus(fake_scores)  # -log(1 - sigmoid(D(fake)))
-            (fake_loss.mean() * call.gain).backward()  # now, so that its memory is free for the reals
-            report |= _scores('fake', fake_scores)
+    def _fakes_term(self, call: '_Call') -> tuple[Tensor, Report]:
+        fakes = self.fakes(call.batch, call.source) if call.fakes is None else call.fakes
+        scores = self._score(fakes.detach(), call.batch.z_classes, call)
+        loss = F.softplus(scores)  # -log(1 - sigmoid(D(fake)))
+        return loss.mean() * call.gain, {**_scores('fake', scores), _FAKE_LOSS: loss.detach()}
+
+    def _reals_term(self, call: '_Call', *, main: bool, penalize: bool) -> tuple[Tensor, Report]:
         # R1 is measured at the image itself, before blur and augmentation.
-        reals = batch.real_images.detach().requires_grad_(penalize)
-        real_scores = self._score(reals, batch.real_classes, call)
-        report |= _scores('real', real_scores)
-        if fake_loss is not None:
-            real_loss = F.softplus(-real_scores)  # -log sigmoid(D(real))
-            terms.append(real_loss.mean())
-            report['Loss/D/loss'] = fake_loss + real_loss
+        reals = call.batch.real_images.detach().requires_grad_(penalize)
+        scores = self._score(reals, call.batch.real_classes, call)
+        terms, report = [], _scores('real', scores)
+        if main:
+            loss = F.softplus(-scores)  # -log sigmoid(D(real))
+            terms.append(loss.mean())
+            report['Loss/D/loss'] = loss.detach()
         if penalize:
-            penalty = squared_gradients(real_scores, reals)
-            report |= {'Loss/r1_penalty': penalty, 'Loss/D/reg': penalty * (self.config.r1_gamma / 2)}
-            terms.append(report['Loss/D/reg'].mean())
-        (torch.stack(terms).sum() * call.gain).backward()
-        return report
+            penalty = squared_gradients(scores, reals)
+            weighed = penalty * (self.config.r1_gamma / 2)
+            terms.append(weighed.mean())
+            report |= {'Loss/r1_penalty': penalty.detach(), 'Loss/D/reg': weighed.detach()}
+        return torch.stack(terms).sum() * call.gain, report
 
     def fakes(self, batch: GanBatch, source: RandomSource, *, for_both: bool = False) -> Tensor:
         """Images of the batch's z; averages inside the generator move. `for_both`: the generator will learn from them too."""
@@ -253,7 +267,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def _scores(kind: str, scores: Tensor) -> dict[str, Tensor]:
-    return {f'Loss/scores/{kind}': scores, f'Loss/signs/{kind}': scores.sign()}
+    return {f'Loss/scores/{kind}': scores.detach(), f'Loss/signs/{kind}': scores.detach().sign()}
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from training.errors import TrainingError
 from training.inputs import StepSource, batches_of
 from training.observers import Observers, Report
 from training.preview import picture_grid, save_grid
-from training.ranks import Ranks, joined
+from training.ranks import Ranks, joined, telling_who_is_gone
 from training.room import check_room, room_for
 from training.run_folder import RunFolder, open_run
 from training.run_lock import locked
@@ -109,7 +109,10 @@ def _continue(state: TrainState, run: RunFolder, config: TrainConfig, ranks: Ran
     said: list[str] = []
     if ranks.is_first:
         run.sweep()
-        said += [f'note: {note}' for note in run.load_state(state, config.identity())]
+        notes = run.load_state(state, config.identity())
+        said += [f'note: {note}' for note in notes]
+        if not notes:  # else an older one may be the one that can be read
+            run.drop_old_states()
         run.cut_stats(state.images)
         if state.images:
             said.append(f'Continuing {run.path} after {state.images:,} images.')
@@ -141,7 +144,8 @@ def _run(state: TrainState, place: _Place, stop: Stop) -> None:
     saved_at, unsaved = time.monotonic(), False
     while state.images < total and not ranks.any(stop()):
         before, started = state.images, time.perf_counter()
-        stats = training_step(state, *place.source.inputs(state), config, place.source.share)
+        with telling_who_is_gone():
+            stats = training_step(state, *place.source.inputs(state), config, place.source.share)
         state.tally.add(stats, images=config.batch, seconds=time.perf_counter() - started)
         state.seconds += time.perf_counter() - started
         unsaved = True

@@ -1,8 +1,7 @@
 """Several processes, on one machine or many, that train as one: what torchrun started, and what they tell each other.
 
-PyTorch's own `torch.distributed`: NCCL between GPUs, gloo between CPUs. Gradients are added up once per network and
-phase, after the last of its backward passes: the same sums that DistributedDataParallel's hooks make, which can serve
-neither several forward passes before a step nor gradients of gradients (R1, path length) reliably.
+PyTorch's own `torch.distributed`: NCCL between GPUs, gloo between CPUs. Gradients are averaged by its
+DistributedDataParallel, in `training.gradients`.
 """
 
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from training.errors import TrainingError
 
@@ -35,24 +34,12 @@ class Ranks:
         """Whether this is the one that writes files and speaks."""
         return self.rank == 0
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over the processes; one message for all."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if self.count == 1 or not gradients:
-            return
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        with _telling_who_is_gone():
-            distributed.all_reduce(flat)
-        flat /= self.count
-        for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
-            gradient.copy_(mean.view_as(gradient))
-
     def mean(self, values: Tensor) -> Tensor:
         """Mean over the processes, of the same shape; every process gets the same."""
         if self.count == 1:
             return values
         total = values.detach().clone()
-        with _telling_who_is_gone():
+        with telling_who_is_gone():
             distributed.all_reduce(total)
         return total / self.count
 
@@ -65,7 +52,7 @@ class Ranks:
         if self.count == 1:
             return flag
         said = torch.tensor(float(flag), device=_message_device())
-        with _telling_who_is_gone():
+        with telling_who_is_gone():
             distributed.all_reduce(said, op=distributed.ReduceOp.MAX)
         return bool(said)
 
@@ -73,7 +60,7 @@ class Ranks:
         """Overwrite each tensor by that of the first process; all must bring the same shapes in the same order."""
         for tensor in tensors if self.count > 1 else ():
             message = tensor.detach().to(_message_device()).contiguous()
-            with _telling_who_is_gone():
+            with telling_who_is_gone():
                 distributed.broadcast(message, src=0)
             tensor.data.copy_(message)
 
@@ -100,14 +87,14 @@ class _LearningSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         total = values.clone()
-        with _telling_who_is_gone():
+        with telling_who_is_gone():
             distributed.all_reduce(total)
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         total = gradients[0].clone()
-        with _telling_who_is_gone():
+        with telling_who_is_gone():
             distributed.all_reduce(total)
         return total
 
@@ -158,14 +145,22 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
 
 
 @contextmanager
-def _telling_who_is_gone() -> Iterator[None]:
+def telling_who_is_gone() -> Iterator[None]:
+    """Inside, a connection that broke raises `TrainingError`; whatever else goes wrong stays what it is."""
     try:
         yield
     except RuntimeError as error:
+        if not _is_lost_connection(error):
+            raise
         raise TrainingError(
             f'Another process of this training is gone ({_first_line(error)}); '
             'what was saved last is whole: the same command continues from there.'
         ) from error
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Whether it comes from gloo or NCCL: both say so in their text; newer NCCL errors have a type of their own."""
+    return isinstance(error, distributed.DistError) or any(name in str(error).lower() for name in ('gloo', 'nccl'))
 
 
 def _meeting_file() -> Path | None:

@@ -88,8 +88,7 @@ class RunFolder:
         }
         write_safetensors(path, state.tensors(), metadata)
         _read_state(path)
-        for old in self.states()[:-_KEPT_STATES]:
-            old.unlink()
+        self.drop_old_states()
         return path
 
     def load_state(self, state: TrainState, identity: Mapping[str, Any] | None = None) -> tuple[str, ...]:
@@ -124,6 +123,11 @@ class RunFolder:
         """Remove what a killed process left half written; only for who holds the run's lock."""
         for path in (*self.path.glob('.*.tmp'), *self.path.glob('previews/.*.tmp')):
             path.unlink(missing_ok=True)
+
+    def drop_old_states(self) -> None:
+        """Remove all but the newest two, as `write_state` does: a process that was killed there left one more."""
+        for old in self.states()[:-_KEPT_STATES]:
+            old.unlink()
 
     def has_outputs(self, images: int, *, measured: bool) -> bool:
         """Whether the state of `images` images has its snapshot, picture, and, if `measured`, its line of measurements."""

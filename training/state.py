@@ -137,9 +137,7 @@ def new_state(
     average = copy.deepcopy(generator).eval().requires_grad_(False).to(device)
     generator, discriminator = generator.to(device), discriminator.to(device)
     augment = _augmentation(config, device)
-    loss = GanLoss(
-        generator, discriminator, _loss_config(config, side), augment=augment, mean_of_all=ranks.learning_mean
-    )
+    loss = GanLoss(generator, discriminator, _loss_config(config, side), augment=augment, ranks=ranks)
     return TrainState(
         generator,
         discriminator,

@@ -13,8 +13,8 @@ from training.data import Batch
 from training.draws import Stream, torch_generator
 from training.ema import half_life_decay, ramped_half_life, update_average
 from training.errors import TrainingError
-from training.gan_loss import GanBatch, Phase, Report
-from training.gradients import zero_lost_gradients
+from training.gan_loss import GanBatch, Phase
+from training.gradients import Report, zero_lost_gradients
 from training.random_source import TorchRandom
 from training.ranks import Ranks
 from training.shares import Share
@@ -76,7 +76,7 @@ class _Step:
     """What the phases of one step share."""
 
     def __init__(self, state: TrainState, batch: Batch, config: TrainConfig, share: Share) -> None:
-        self._state, self._batch, self._ranks = state, batch, share.ranks
+        self._state, self._batch = state, batch
         self._seen = state.images
         self.source = share.random(TorchRandom(torch_generator(config.seed, Stream.NOISE, state.step)))
         """Of all random numbers but latents."""
@@ -87,13 +87,12 @@ class _Step:
         return GanBatch(self._batch.images, self._batch.classes, latents.z, latents.classes)
 
     def learn(self, phase: Phase, batch: GanBatch, *, gain: float = 1.0, fakes: Tensor | None = None) -> None:
-        """One phase: gradients, made equal in all processes, and a step of the optimizer."""
+        """One phase: gradients, equal in all processes, and a step of the optimizer."""
         state = self._state
         optimizer = state.generator_optimizer if phase[0] == 'G' else state.discriminator_optimizer
         optimizer.zero_grad(set_to_none=True)
         report = state.loss.accumulate(phase, batch, gain=gain, images_seen=self._seen, source=self.source, fakes=fakes)
         parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
-        self._ranks.average_gradients(parameters)
         self.lost += zero_lost_gradients(parameters)
         optimizer.step()
         if phase in ('Dreg', 'Greg'):  # scores were reported by the main phase

@@ -94,6 +94,15 @@ def test_half_written_files_of_a_killed_process_are_swept_away(tmp_path: Path):
     assert not torn.exists()
 
 
+def test_a_state_that_a_process_did_not_come_to_remove_is_removed_on_the_next_start(tmp_path: Path):
+    config = tiny_config(tmp_path, 6, stylegan2=False)
+    folder = quietly(config)
+    kept = RunFolder(folder).states()
+    (folder / 'training-state-000000008.safetensors').write_bytes(kept[0].read_bytes())
+    quietly(config)
+    assert RunFolder(folder).states() == kept
+
+
 def test_a_snapshot_whose_process_died_after_saving_the_state_is_made_on_the_next_start(tmp_path: Path):
     config = tiny_config(tmp_path, 2, stylegan2=False)
     folder = quietly(config)

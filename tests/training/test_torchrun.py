@@ -20,6 +20,11 @@ TINY = (
     *('--generator.channel-base', '256', '--generator.channel-max', '8', '--generator.num-layers', '4'),
     *('--discriminator.channel-base', '256', '--discriminator.channel-max', '8', '--discriminator-mapping-layers', '1'),
 )
+EVERYTHING = (
+    *('--style-mixing', '0.9', '--path-length-weight', '2', '--path-length-interval', '1'),
+    *('--augment', 'ada', '--ada-target', '-0.9', '--ada-kimg', '0.05', '--ada-interval', '1', '--no-reuse-fakes'),
+)
+STYLEGAN2 = ('--architecture', 'stylegan2', '--stylegan2.channel-base', '256', '--stylegan2.channel-max', '8')
 TORCHRUN = ('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2')
 pytestmark = [
     pytest.mark.slow,
@@ -42,7 +47,7 @@ def started(data: Path, out: Path, *options: str, torchrun: tuple[str, ...] = ()
 def finished(run: subprocess.Popen[str]) -> Path:
     said, problems = run.communicate(timeout=600)
     assert run.returncode == 0, problems
-    (folder,) = said.split()  # the first process speaks, the other is silent
+    (folder,) = said.splitlines()  # the first process speaks, the other is silent
     return Path(folder)
 
 
@@ -50,8 +55,17 @@ def newest_state(folder: Path) -> Path:
     return max(folder.glob('training-state-*.safetensors'), key=lambda path: path.stat().st_mtime_ns)
 
 
-def test_two_processes_train_to_the_weights_of_one(data: Path, tmp_path: Path):
-    options = ('--kimg', '0.024', '--snapshot-kimg', '0.016')
+@pytest.mark.parametrize(
+    'chosen',
+    [
+        pytest.param(('--reuse-fakes',), id='same fakes for both networks'),
+        pytest.param(EVERYTHING, id='StyleGAN3 with every term and ADA'),
+        pytest.param((*EVERYTHING, *STYLEGAN2), id='StyleGAN2 with every term and ADA'),
+    ],
+)
+def test_two_processes_train_to_the_weights_of_one(data: Path, tmp_path: Path, chosen: tuple[str, ...]):
+    """R1 in every second step; groups of 4 share a minibatch deviation."""
+    options = ('--kimg', '0.024', '--snapshot-kimg', '0.016', *chosen)
     one, two = (
         finished(started(data, tmp_path / name, *options, torchrun=torchrun))
         for name, torchrun in (('one', ()), ('two', TORCHRUN))
@@ -69,7 +83,7 @@ def test_two_processes_train_to_the_weights_of_one(data: Path, tmp_path: Path):
 
 def test_when_a_process_is_killed_all_begin_again_from_what_was_saved_last(data: Path, tmp_path: Path):
     run = started(
-        data, tmp_path, '--kimg', '0.16', '--snapshot-kimg', '0.008', torchrun=(*TORCHRUN, '--max_restarts=2')
+        data, tmp_path, '--kimg', '0.48', '--snapshot-kimg', '0.008', torchrun=(*TORCHRUN, '--max_restarts=2')
     )
     deadline = time.monotonic() + 300
     while not list(tmp_path.glob('*/training-state-*')):
@@ -80,7 +94,7 @@ def test_when_a_process_is_killed_all_begin_again_from_what_was_saved_last(data:
     os.kill(victim, signal.SIGKILL)
     folder = finished(run)
     rows = [json.loads(line) for line in (folder / 'stats.jsonl').read_text().splitlines()]
-    assert [row['images'] for row in rows] == list(range(8, 161, 8))
+    assert [row['images'] for row in rows] == list(range(8, 481, 8))
     assert len(list(tmp_path.glob('0*'))) == 1
 
 

@@ -108,9 +108,11 @@ class GlfwWindow(Window):
         glfw.set_window_should_close(self._handle, False)
 
     @contextlib.contextmanager
-    def frame(self, wait_seconds: float | None = None) -> Iterator[Frame]:
+    def frame(self, wait_seconds: float | None = None, *, pause_seconds: float = 0.0) -> Iterator[Frame]:
         if self._closed:
             raise RuntimeError('This window is closed: open a new one to draw a frame.')
+        if pause_seconds:
+            self._awake.wait(pause_seconds)
         self._handle_events(wait_seconds)
         self._follow_scale()
         self._begin()

@@ -19,6 +19,14 @@ DEBIAN = 'apt-get install -y --no-install-recommends libgl1 libegl1'
 FEDORA = 'dnf install -y libglvnd-glx libglvnd-egl mesa-dri-drivers libX11'
 
 
+_IN_SOFTWARE = ('llvmpipe', 'softpipe', 'swrast', 'software', 'swiftshader', 'gdi generic', 'basic render')
+
+
+def draws_in_software(renderer: str) -> bool:
+    """Whether the OpenGL of this name runs on the processor, where every frame of a window costs 10 to 30 ms of it."""
+    return any(name in renderer.lower() for name in _IN_SOFTWARE)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that `doctor` looked at."""

@@ -58,11 +58,13 @@ class Window(abc.ABC):
         """Refuse to close: make `should_close` false again."""
 
     @abc.abstractmethod
-    def frame(self, wait_seconds: float | None = None) -> AbstractContextManager[Frame]:
+    def frame(self, wait_seconds: float | None = None, *, pause_seconds: float = 0.0) -> AbstractContextManager[Frame]:
         """Between entering and leaving, imgui may be used; leaving draws and shows the frame.
 
         With `wait_seconds` an idle window sleeps until the next event, `wake`, or that many seconds, instead of
         drawing the same again; some frames after an event are always drawn so that tooltips and hovers settle.
+        With `pause_seconds` it first sleeps until `wake` or that many seconds, whatever the user does: for computers whose
+        processor draws, and has something better to do.
         An exception inside leaves the window usable and goes on. Raises `GraphicsLost` after a driver reset.
         """
 

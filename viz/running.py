@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gui_utils.graphics import draws_in_software
 from gui_utils.texture import TexturePool
 from gui_utils.window import GraphicsLost, NoDisplay, Window, open_window
-from render import interop
+from render import compare, interop
 from render.png_session import save_png, shared_text
 from render.session import Session, is_animating
 from render.session_file import BadFile, load_session, recover_session, save_session
@@ -28,6 +29,8 @@ LOG = logging.getLogger(__name__)
 AUTOSAVE_SECONDS = 30.0
 PATIENCE_SECONDS = 600.0
 """How long a headless window waits for its picture."""
+SOFTWARE_PAUSE_SECONDS = 0.05
+"""Between two frames of a window that the processor draws, while it also computes a picture."""
 SETTLING_FRAMES = 3
 """imgui shows the full effect of a change so many frames later."""
 
@@ -168,11 +171,21 @@ def _loop(app: App, folder: Path | None, timings: _Timings) -> None:
     """Frames until the window closes; the session is kept now and then, and at the end."""
     keeper = _Keeper(app, folder)
     while not (app.quit or app.window.should_close()):
-        with app.window.frame(app.wait_seconds) as frame:
+        with app.window.frame(app.wait_seconds, pause_seconds=pause_seconds(app)) as frame:
             app.draw(frame)
         timings.note(app)
         keeper.keep(time.monotonic())
     keeper.keep(None)
+
+
+def pause_seconds(app: App) -> float:
+    """How long the window shall rest before its next frame unless a picture arrives.
+
+    OpenGL on the processor takes it from the generator: while a picture is under way, the window is drawn when it comes, and a few
+    times a second.
+    """
+    pictures_due = any(app.worker.is_busy(name) for name in compare.PICTURES)
+    return SOFTWARE_PAUSE_SECONDS if pictures_due and draws_in_software(app.view.graphics) else 0.0
 
 
 class _Keeper:

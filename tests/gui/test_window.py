@@ -370,3 +370,24 @@ def test_a_live_window_fits_the_monitor_resizes_hides_and_closes() -> None:
         pytest.skip('xvfb-run is not installed: apt-get install -y --no-install-recommends xvfb xauth')
     done = run_python(LIVE, under=(xvfb, '-a', '-s', '-screen 0 1280x800x24'))
     assert done.stdout.splitlines() == ['3 True (260, 180) 1.0', 'None', '(1280, 800)'], done.stderr
+
+
+def test_a_pause_ends_when_the_window_is_woken(open_headless: MakeWindow) -> None:
+    window = open_headless()
+    thread = threading.Thread(target=window.wake)
+    started = time.monotonic()
+    thread.start()
+    with window.frame(pause_seconds=20):
+        pass
+    thread.join()
+    assert time.monotonic() - started < 10
+
+
+def test_a_pause_ends_by_itself(open_headless: MakeWindow) -> None:
+    window = open_headless()
+    with window.frame():
+        pass
+    started = time.monotonic()
+    with window.frame(pause_seconds=0.05):
+        pass
+    assert time.monotonic() - started >= 0.05

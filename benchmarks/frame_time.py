@@ -1,6 +1,6 @@
-"""Whole alias-free generators on the CPU: milliseconds a picture, our kernels against two versions in plain torch.
+"""Whole generators on the CPU: milliseconds a picture, our kernels against two versions in plain torch.
 
-python -m benchmarks.frame_time [--family T R] [--size 64 128 256] [--channel-base 2048 4096] [--threads 1 2] [--rounds N] [--markdown | --json]
+python -m benchmarks.frame_time [--family T R SG2] [--size 64 128 256] [--channel-base 2048 4096] [--threads 1 2] [--rounds N] [--markdown | --json]
 
 'reference' is the definition, step by step: zeros inserted, convolutions at the high rate, samples dropped, weights modulated
 for each sample. 'torch' is our better version in plain torch, by strided convolutions. Random weights, batch 1, the synthesis
@@ -21,6 +21,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from networks.stylegan2 import Generator as StyleGAN2
 from networks.stylegan3 import Generator
 from ops.backend import BackendName, report, use_backend
 from ops.fast_cpu import library
@@ -46,13 +47,13 @@ HEADINGS = (
 @dataclass(frozen=True)
 class Options:
     family: tuple[str, ...] = ('T', 'R')
-    """StyleGAN3-T, StyleGAN3-R."""
+    """StyleGAN3-T, StyleGAN3-R; SG2: StyleGAN2, configuration F (skip), constant noise."""
     size: tuple[int, ...] = (64, 128, 256)
     """Pixels along a side."""
     channel_base: tuple[int, ...] = (2048, 4096)
     """C_base of T; R has twice as many channels, as published. 16384 is the published one of 256 pixels: minutes."""
     channel_max: int = 0
-    """C_max of T; 0 = C_base / 64."""
+    """C_max of T and SG2; 0 = C_base / 64."""
     threads: tuple[int, ...] = (1, 2)
     """Threads, for all backends."""
     rounds: int = 3
@@ -88,10 +89,14 @@ class Row:
     error: float | None
 
 
-def make_generator(family: str, size: int, channel_base: int, channel_max: int) -> Generator:
+def make_generator(family: str, size: int, channel_base: int, channel_max: int) -> Generator | StyleGAN2:
     """A network with random weights, always the same."""
-    if family not in ('T', 'R'):
-        raise SystemExit(f'there is no family {family!r}; choose T or R')
+    if family not in ('T', 'R', 'SG2'):
+        raise SystemExit(f'there is no family {family!r}; choose T, R or SG2')
+    if family == 'SG2':
+        torch.manual_seed(0)
+        classic = StyleGAN2(512, 0, 512, size, 3, channel_base=channel_base, channel_max=channel_max)
+        return classic.eval().requires_grad_(False)
     wide = 1 if family == 'T' else 2
     options: dict[str, Any] = {'channel_base': wide * channel_base, 'channel_max': wide * channel_max}
     if family == 'R':
@@ -117,20 +122,21 @@ def measure(family: str, size: int, channel_base: int, options: Options) -> list
     channel_max = options.channel_max or channel_base // 64
     generator = make_generator(family, size, channel_base, channel_max)
     ws = generator.mapping(torch.randn(1, 512, generator=torch.Generator().manual_seed(1)))
+    fixed: dict[str, Any] = {'noise_mode': 'constant'} if isinstance(generator, StyleGAN2) else {}
     synthesis, error = generator.synthesis, None
     if options.exact:
         with use_backend('reference'):
-            exact = synthesis.double()(ws.double())
+            exact = synthesis.double()(ws.double(), **fixed)
         synthesis.float()
-        error = float((synthesis(ws) - exact).abs().max() / exact.abs().max())
+        error = float((synthesis(ws, **fixed) - exact).abs().max() / exact.abs().max())
     name = f'{family}-{size} {channel_base}/{channel_max}'
-    return [_timed(lambda: synthesis(ws), threads, options, name, error) for threads in options.threads]
+    return [_timed(lambda: synthesis(ws, **fixed), threads, options, name, error) for threads in options.threads]
 
 
 def _timed(picture: Callable[[], Tensor], threads: int, options: Options, name: str, error: float | None) -> Row:
     torch.set_num_threads(threads)
     picture()  # compiles and warms up
-    backend = report()['synthesis_layer']
+    backend = report()['classic_layer' if name.startswith('SG2') else 'synthesis_layer']
     clock = time.perf_counter if options.clock == 'wall' else time.process_time
     reference, plain, kernels, shown = [], [], [], []
     for _ in range(options.rounds):

@@ -17,8 +17,8 @@ from networks.layers import Conv2d, FullyConnected, runs_in_half
 from networks.mapping import MappingNetwork
 from networks.schedule import InputRecord
 from ops.classic_layer import classic_layer
+from ops.classic_picture import add_upsampled
 from ops.filters import setup_filter
-from ops.upfirdn2d import upsample2d
 
 NoiseMode = Literal['none', 'constant', 'random']
 NoiseDraw = Callable[[tuple[int, int, int, int]], Tensor]
@@ -151,11 +151,9 @@ class SynthesisBlock(nn.Module):
             features = around + self.conv1(self.conv0(features, ws[:, 0], plan), ws[:, 1], plan, gain=sqrt(0.5))
         else:
             features = self.conv1(self.conv0(features, ws[:, 0], plan), ws[:, 1], plan)
-        if image is not None:
-            image = upsample2d(image, cast(Tensor, self.resample_filter))
         if self.has_torgb:
             own = self.torgb(features, ws[:, self.num_conv]).to(ws.dtype)
-            image = own if image is None else image + own
+            image = own if image is None else add_upsampled(image, own, cast(Tensor, self.resample_filter))
         return features, image
 
     def _start(self, ws: Tensor) -> Tensor:

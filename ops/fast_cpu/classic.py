@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
+from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ops.classic_layer import ClassicSpec, classic_layer_reference
@@ -27,7 +28,7 @@ from ops.filtered_lrelu import LreluSpec
 _EPSILON = torch.tensor(1e-8)
 _ZERO = torch.zeros(1)
 _FEWEST_CHANNELS = 4
-_MOST_TAPS = 4
+MOST_TAPS = 4
 """Of the filter behind a transposed convolution."""
 _FEWEST_PIXELS = 24
 """Of a 1x1 convolution by its kernel."""
@@ -78,8 +79,8 @@ def supports(x: Tensor, spec: ClassicSpec) -> str | None:
         return 'its kernel for weights of 1x1 neither demodulates nor adds noise'
     if not pointwise and min(spec.weight_shape[:2]) < _FEWEST_CHANNELS:
         return f'its kernels need {_FEWEST_CHANNELS} channels or more'
-    if spec.up > 2 or (spec.up == 2 and not 0 < max(spec.filter_shape, default=0) <= _MOST_TAPS):
-        return f'its kernel doubles the rate by a filter of at most {_MOST_TAPS} taps'
+    if spec.up > 2 or (spec.up == 2 and not 0 < max(spec.filter_shape, default=0) <= MOST_TAPS):
+        return f'its kernel doubles the rate by a filter of at most {MOST_TAPS} taps'
     return None if pointwise else library.why_not(_shape(spec, x.shape[3]))
 
 
@@ -157,7 +158,7 @@ def _doubled(call: Call) -> Tensor | None:
     shape = _shape(spec, x.shape[3])
     kernel = library.get(shape)
     assert resample_filter is not None and isinstance(shape, UpsamplingShape)
-    taps = _taps(tuple(resample_filter.flatten().tolist()), tuple(resample_filter.shape))
+    taps = taps_of_two_results(resample_filter)
     if kernel is None or taps is None:
         return None
     x = x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
@@ -170,7 +171,7 @@ def _doubled(call: Call) -> Tensor | None:
     bias, level = _parts(bias, noise, out)
     segments, segment = segment_rows(height, batch * blocks, torch.get_num_threads())
     fields = [x.data_ptr(), out.data_ptr(), matrices.values.data_ptr(), styles.data_ptr(), scale.data_ptr()]
-    fields += [bias.data_ptr(), level.data_ptr(), taps.data_ptr(), taps.data_ptr() + 4 * _MOST_TAPS]
+    fields += [bias.data_ptr(), level.data_ptr(), taps.data_ptr(), taps.data_ptr() + 4 * MOST_TAPS]
     fields += [*_strides(x), *_strides(out), *_strides(level), channels, channels_out, height, width]
     scratch = shape.scratch_floats(channels, width)
     run(kernel, batch * blocks * segments, scratch, [*fields, blocks, segments, segment, *_activation(spec)])
@@ -180,7 +181,8 @@ def _doubled(call: Call) -> Tensor | None:
 def _pointwise(call: Call) -> Tensor | None:
     x, weight, styles, bias, _, _, spec = call
     if x.shape[2] * x.shape[3] < _FEWEST_PIXELS:
-        return None
+        y = F.leaky_relu(torch.conv2d(x * styles[:, :, None, None], weight, bias), spec.slope) * spec.gain
+        return y if spec.clamp is None else y.clamp_(-spec.clamp, spec.clamp)
     prepared = prepared_weight(weight, demodulate=False, activated=True)
     kernel = None if prepared.shape is None else library.get(prepared.shape)
     if kernel is None or not isinstance(prepared.shape, ProductShape):
@@ -220,17 +222,21 @@ def _segments(height: int, row_floats: int, batch: int) -> tuple[int, int]:
     return -(-height // length), length
 
 
+def taps_of_two_results(f: Tensor) -> Tensor | None:
+    """A filter behind zero insertion along y, then along x, with its gain; always four taps, so that it always lies alike: where
+    `ops.conv2d_resample` and `upsample2d` put it. None if it is not separable."""
+    return _taps(tuple(f.flatten().tolist()), tuple(f.shape))
+
+
 @lru_cache(maxsize=64)
 def _taps(values: tuple[float, ...], shape: tuple[int, ...]) -> Tensor | None:
-    """The filter along y, then along x, four taps each, so that result `o` adds tap `k` times signal `o + 2 - k`; with the gain of
-    zero insertion. None if it is not separable."""
     f = torch.tensor(values).reshape(shape)
     terms = separable_terms(f, flip=True, gain=4.0, precise=False)
     if len(terms[0]) > 1:
         return None
-    both = np.zeros((2, _MOST_TAPS), np.float32)
+    both = np.zeros((2, MOST_TAPS), np.float32)
     for row, (taps,) in zip(both, terms, strict=True):
-        start = _MOST_TAPS // 2 - len(taps) // 2  # where `ops.conv2d_resample` puts the filter
+        start = MOST_TAPS // 2 - len(taps) // 2
         row[start : start + len(taps)] = taps
     return torch.from_numpy(both)
 

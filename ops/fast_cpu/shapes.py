@@ -263,7 +263,31 @@ class FinishShape:
         return f'finish_v{self.lanes}'
 
 
-Shape = FilterShape | WinogradShape | ProductShape | ModulationShape | AdjointShape | UpsamplingShape | FinishShape
+@dataclass(frozen=True, slots=True)
+class PictureShape:
+    """A kernel for StyleGAN2's picture: doubled, plus a layer's own."""
+
+    lanes: int
+    """Numbers of a pixel, which lie together: 4."""
+
+    writer: ClassVar[str] = 'picture'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'own', 'output', 'taps_y', 'taps_x', 'input_sample', 'input_row', 'own_sample', 'own_row',
+        'output_sample', 'output_row', 'height', 'width', 'segments', 'segment',
+    )  # fmt: skip
+    """Addresses, strides in floats, sizes of the smaller picture. `taps_y`, `taps_x`: 4 numbers each."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'picture_v{self.lanes}'
+
+    def scratch_floats(self, width: int) -> int:
+        """Memory that one job needs."""
+        return 3 * (width + 2) * self.lanes
+
+
+Shape = FilterShape | WinogradShape | ProductShape | ModulationShape | AdjointShape | UpsamplingShape | FinishShape | PictureShape
 
 
 def power_of_two(number: int) -> int:

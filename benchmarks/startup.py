@@ -1,6 +1,9 @@
 """Time from start to window and to the demo's first picture, against `import torch` alone, in one interleaved run.
 
 python -m benchmarks.startup [--rounds N] [--path PATH] [--json]
+
+'first_picture' finds its compiled kernels on the disk, as at every start but the first; 'cold' has an empty folder for them. Both are
+headless and so wait for the kernels; a window on a screen does not.
 """
 
 import json
@@ -8,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +31,9 @@ class Options:
     """Print JSON instead of a table."""
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """That of a user's terminal: Python keeps what it compiled of our sources, as it does for torch's."""
-    return {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
+    return {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'} | more
 
 
 def seconds_to_import_torch() -> float:
@@ -39,24 +43,30 @@ def seconds_to_import_torch() -> float:
     return time.perf_counter() - start
 
 
-def seconds_to_events(path: str) -> dict[str, float]:
+def seconds_to_events(path: str, **variables: str) -> dict[str, float]:
     """Seconds from the start of the process to 'window' and 'first_picture', as the window itself reports them."""
     command = [sys.executable, str(ROOT / 'visualizer.py'), 'window', path, '--headless', '--frames', '1', '--timings']
     start = time.time()
-    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment()).stdout
+    process = subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment(**variables)
+    )
+    output = process.stdout
     events = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
     return {event['event']: event['time'] - start for event in events}
 
 
 def measure(options: Options) -> dict[str, list[float]]:
     """Seconds per kind, one entry a round."""
-    rows: dict[str, list[float]] = {'import torch': [], 'window': [], 'first_picture': []}
+    rows: dict[str, list[float]] = {'import torch': [], 'window': [], 'first_picture': [], 'cold': []}
     for index in range(options.rounds + 1):
         torch_seconds, events = seconds_to_import_torch(), seconds_to_events(options.path)
+        with tempfile.TemporaryDirectory() as empty:
+            cold = seconds_to_events(options.path, ALIASSCOPE_CACHE=empty)
         if index:
             rows['import torch'].append(torch_seconds)
             rows['window'].append(events['window'])
             rows['first_picture'].append(events['first_picture'])
+            rows['cold'].append(cold['first_picture'])
     return rows
 
 

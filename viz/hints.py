@@ -115,9 +115,11 @@ def another_seed(seed: int) -> int:
 
 
 def backend_label(notes: tuple[str, ...]) -> str:
-    """Which implementation runs the operators, in a word: the least of those that the notes name."""
-    names = [
-        text.split()[0].strip(':;,(') for _, colon, text in (note.partition(': ') for note in notes) if colon and text
-    ]
+    """Which implementation runs the operators, in a word: the least of those that the notes name.
+
+    Bias and activation of a few numbers, in mapping networks, are best left to plain torch and do not count.
+    """
+    named = (note.partition(': ') for note in notes if not note.startswith('bias_act:'))
+    names = [text.split()[0].strip(':;,(') for _, colon, text in named if colon and text]
     known = [name for name in ('reference', 'cpu', 'cuda') if name in names]
     return ' + '.join(known)

@@ -94,3 +94,8 @@ def test_backends_are_named_once() -> None:
     assert hints.backend_label(notes) == 'reference + cpu'
     why = ('cpu: 0 kernels compiled', 'cuda: torch sees no NVIDIA GPU', 'device: the GPU stopped answering')
     assert hints.backend_label((*notes, *why)) == 'reference + cpu'
+
+
+def test_a_bias_left_to_plain_torch_does_not_name_the_backend() -> None:
+    notes = ('bias_act: reference: there is no faster version for cpu tensors', 'synthesis_layer: cpu')
+    assert hints.backend_label(notes) == 'cpu'

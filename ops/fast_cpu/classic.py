@@ -124,32 +124,52 @@ def _fits(call: Call) -> bool:
     return all(one.dtype == torch.float32 and one.device == x.device for one in others)
 
 
+def finish_shape(channels: int) -> FinishShape:
+    """The kernel for what follows a convolution."""
+    return FinishShape(_lanes(channels))
+
+
 def _shape(spec: ClassicSpec, width: int) -> UpsamplingShape | FinishShape:
     """The kernel for a layer of 3x3 weights beside those of the convolution."""
-    channels, wide = spec.weight_shape[0], library.has_wide_vectors()
-    lanes = 16 if wide and channels >= 16 else 8 if channels >= 8 else 4
+    channels = spec.weight_shape[0]
     if spec.up == 1:
-        return FinishShape(lanes)
-    return UpsamplingShape(lanes, max(one for one in ((8, 4, 2, 1) if wide else (4, 2, 1)) if one <= width))
+        return finish_shape(channels)
+    at_once = (8, 4, 2, 1) if library.has_wide_vectors() else (4, 2, 1)
+    return UpsamplingShape(_lanes(channels), max(one for one in at_once if one <= width))
+
+
+def _lanes(channels: int) -> int:
+    """Channels in a vector; no more than there are."""
+    return 16 if library.has_wide_vectors() and channels >= 16 else 8 if channels >= 8 else 4
 
 
 def _same_rate(call: Call) -> Tensor | None:
     x, weight, styles, bias, noise, _, spec = call
     prepared = prepared_weight(weight, demodulate=False, activated=False)
-    shape = _shape(spec, x.shape[3])
     convolution = None if prepared.shape is None else library.get(prepared.shape)
-    kernel = library.get(shape)
-    if kernel is None or (convolution is None and prepared.shape is not None):
+    if convolution is None and prepared.shape is not None:
         return None
     y = convolve(x, prepared, styles.contiguous(), (1, 1), convolution)
+    return finish(y, _scale(styles, prepared.power, spec), bias, noise, _activation(spec))
+
+
+def finish(
+    y: Tensor, scale: Tensor, bias: Tensor | None, noise: Tensor | None, activation: tuple[int, int, int]
+) -> Tensor | None:
+    """What follows a convolution, in another tensor; None where the kernel for it is not there.
+
+    `y`: [batch, channels, height, width], the channels of a pixel together.  `scale`: [batch, channels].
+    """
+    kernel = library.get(finish_shape(y.shape[1]))
+    if kernel is None:
+        return None
     out = torch.empty(y.shape, memory_format=torch.channels_last)
-    (batch, channels), (height, width) = y.shape[:2], y.shape[2:]
-    scale = _scale(styles, prepared.power, spec)
+    batch, channels, height, width = y.shape
     bias, level = _parts(bias, noise, out)
     segments, segment = _segments(height, width * channels, batch)
     fields = [y.data_ptr(), out.data_ptr(), scale.data_ptr(), bias.data_ptr(), level.data_ptr()]
     fields += [*_strides(y), *_strides(out), *_strides(level), channels, height, width, segments, segment]
-    run(kernel, batch * segments, 0, [*fields, *_activation(spec)])
+    run(kernel, batch * segments, 0, [*fields, *activation])
     return out
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ops.backend import implements
-from ops.fast_cpu import classic, classic_picture, compiled, differentiable, shared_weights
+from ops.fast_cpu import classic, classic_picture, compiled, differentiable, modulated, shared_weights
 
 _KERNELS, _PLAIN = 10, 0
 """Priorities."""
@@ -20,6 +20,7 @@ def register() -> None:
     implements('add_upsampled', 'cpu', classic_picture.supports, _KERNELS)(classic_picture.add_upsampled)
     implements('filtered_lrelu', 'cpu', compiled.supports, _KERNELS)(compiled.filtered_lrelu)
     implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
+    implements('modulated_conv2d', 'cpu', modulated.supports, _KERNELS)(modulated.modulated_conv2d)
     implements('modulated_conv2d', 'cpu', shared_weights.supports, _PLAIN)(shared_weights.modulated_conv2d)
     implements('filtered_lrelu', 'cpu', supports, _PLAIN)(differentiable.filtered_lrelu)
     implements('upfirdn2d', 'cpu', supports, _PLAIN)(differentiable.upfirdn2d)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ops.backend import use_backend
 from ops.modulated_conv2d import modulated_conv2d, modulated_conv2d_resample
 from tests.ops import dense
 
@@ -108,3 +109,24 @@ def test_large_weights_and_styles_do_not_overflow_in_half_precision(tensors):
 def test_styles_of_the_wrong_size_are_named(function):
     with pytest.raises(ValueError, match=r'got \(2, 3, 4, 4\), \(5, 3, 1, 1\) and \(2, 4\)'):
         function(torch.zeros(2, 3, 4, 4), torch.zeros(5, 3, 1, 1), torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize('demodulate', [False, True])
+@pytest.mark.parametrize(('side', 'padding'), [(3, 0), (3, (1, 2)), (1, 0)])
+@pytest.mark.parametrize('gain', [None, torch.tensor(0.7), torch.rand(2, 19, generator=torch.Generator())])
+def test_the_kernels_form_equals_the_exact_one(demodulate: bool, side: int, padding, gain):
+    generator = torch.Generator().manual_seed(4)
+    x, weight = torch.randn(2, 19, 9, 14, generator=generator), torch.randn(21, 19, side, side, generator=generator)
+    styles = torch.randn(2, 19, generator=generator)
+    options = {'demodulate': demodulate, 'padding': padding}
+    with use_backend('reference'):
+        exact = modulated_conv2d(
+            x.double(), weight.double(), styles.double(), input_gain=None if gain is None else gain.double(), **options
+        )
+    x = x.contiguous(memory_format=torch.channels_last)
+    with use_backend('cpu', strict=True):
+        ours = modulated_conv2d(x, weight, styles, input_gain=gain, **options)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    assert (ours - exact).abs().max() <= 1e-5 * exact.abs().max()
+    modulated_conv2d(2 * x, weight, styles, input_gain=gain, **options)
+    assert (ours - exact).abs().max() <= 1e-5 * exact.abs().max(), 'a later call overwrote the result'

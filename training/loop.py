@@ -1,8 +1,8 @@
 """The training loop: a function over explicit state. Drawing, learning, reporting and saving, in this order."""
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
             check_room(room_for(config, state))
         run = _open_for_all(config, ranks)
         keywords = generator_keywords(config, side=images.side, class_count=class_count)
-        with locked(run.path) if ranks.is_first else nullcontext():
+        with locked(run.path) if ranks.is_first else nullcontext(), _saving_in(run):
             said = _continue(state, run, config, ranks)
             with (
                 Observers.opened(run, config, ranks, state.images, report=report) as observers,
@@ -81,19 +81,20 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
                     observers.say(line)
                 source = StepSource(config, images, batches, class_count, device, share)
                 place = _Place(config, source, run, keywords, observers)
-                _train_in(place, state, stop)
+                _finish_snapshot(state, place)
+                _run(state, place, stop)
         return run.path
 
 
-def _train_in(place: _Place, state: TrainState, stop: Stop) -> None:
-    """All that writes; a disk that refuses becomes a sentence."""
+@contextmanager
+def _saving_in(run: RunFolder) -> Iterator[None]:
+    """Around all that writes: a disk that refuses becomes a sentence."""
     try:
-        _finish_snapshot(state, place)
-        _run(state, place, stop)
+        yield
     except (OSError, BadFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise TrainingError(
-            f'The run in {place.run.path} cannot be saved ({reason}); what was saved before is whole: '
+            f'The run in {run.path} cannot be saved ({reason}); what was saved before is whole: '
             'make room, then repeat the command.'
         ) from error
 

@@ -63,13 +63,15 @@ def check_room(room: Room) -> None:
     """Raises `TrainingError` when not even the first saved state has room."""
     if room.needed_at_first > room.free:
         raise TrainingError(
-            f'The first saved state needs {shown_bytes(room.needed_at_first)}, and {shown_bytes(room.free)} are free in '
+            f'A saved state with its snapshot needs {shown_bytes(room.needed_at_first)}, and {shown_bytes(room.free)} are free in '
             f'{room.folder}; make room, or choose another --out.'
         )
 
 
 def shown_bytes(count: float) -> str:
-    """'12.3 MB', '4.56 GB'."""
+    """'789 kB', '12.3 MB', '4.56 GB'."""
+    if count < 1e6:
+        return f'{count / 1e3:.0f} kB'
     return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / 1e6:.1f} MB'
 
 

@@ -1,7 +1,10 @@
 """The folder of a run: config.json, statistics, snapshots, previews. Every file in it is replaced atomically or appended to."""
 
 import json
+import os
 import re
+import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,8 @@ _RUN = re.compile(r'(\d{5})-.+')
 _STATE = re.compile(r'training-state-(\d+)\.safetensors')
 _STATE_FORMAT = 'aliasscope-training-state'
 _KEPT_STATES = 2
+_UNFINISHED = '.new-run-'
+_ABANDONED_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +199,22 @@ def open_run(config: TrainConfig) -> RunFolder:
             if _identity(path / 'config.json') == config.identity():
                 return RunFolder(path)
         number = 1 + max((int(path.name[:5]) for path in runs), default=-1)
-        path = config.out / f'{number:05d}-{config.preset}-{config.data.stem}'
-        path.mkdir()
+        return _new_run(config, config.out / f'{number:05d}-{config.preset}-{config.data.stem}')
     except OSError as error:
         reason = error.strerror or error
         raise TrainingError(f'No run can be kept in {config.out} ({reason}); choose another --out.') from error
-    run = RunFolder(path)
-    run.write_config(config)
-    return run
+
+
+def _new_run(config: TrainConfig, path: Path) -> RunFolder:
+    """A folder at `path` with its config.json: made elsewhere and moved there, so that no other process finds it without."""
+    for left in config.out.glob(f'{_UNFINISHED}*'):  # by a process that was killed just here
+        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    unfinished = RunFolder(config.out / f'{_UNFINISHED}{os.getpid()}')
+    unfinished.path.mkdir(exist_ok=True)
+    unfinished.write_config(config)
+    unfinished.path.rename(path)
+    return RunFolder(path)
 
 
 def _identity(path: Path) -> Any:

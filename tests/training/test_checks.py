@@ -91,7 +91,7 @@ def test_a_disk_without_room_for_the_first_state_is_refused_before_anything_is_m
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr('training.room.shutil.disk_usage', lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(TrainingError, match=r'first saved state needs 0\.\d MB, and 0\.0 MB are free'):
+    with pytest.raises(TrainingError, match=r'its snapshot needs \d+ kB, and 1 kB are free'):
         train(config)
     assert not config.out.exists()
 

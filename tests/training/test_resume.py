@@ -1,6 +1,9 @@
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +30,23 @@ def quietly(config: TrainConfig, *, steps: int | None = None) -> Path:
 def test_two_killed_processes_leave_what_an_undisturbed_one_does(tmp_path: Path):
     result = kill_and_compare(Options(kills=2, steps=6, seed=1), tmp_path)
     assert (result.kills, result.identical, result.differences) == (2, 2, ())
+
+
+@needs_fork
+@pytest.mark.slow
+def test_a_process_killed_at_any_access_to_a_file_leaves_what_an_undisturbed_one_does(tmp_path: Path):
+    result = kill_and_compare(Options(instants='files', steps=2), tmp_path)
+    assert result.kills > 30
+    assert (result.identical, result.differences) == (result.kills, ())
+
+
+def test_a_folder_that_a_killed_process_did_not_finish_is_no_run(tmp_path: Path):
+    config = tiny_config(tmp_path, 2, stylegan2=False)
+    unfinished = config.out / '.new-run-12345'
+    unfinished.mkdir(parents=True)
+    os.utime(unfinished, (0, 0))
+    assert quietly(config).name.startswith('00000-')
+    assert not unfinished.exists()
 
 
 @pytest.mark.parametrize('stylegan2', [False, True])
@@ -127,6 +147,35 @@ def test_a_disk_that_takes_no_more_stops_the_run_with_one_sentence_and_keeps_wha
     assert quietly(config) == folder
     quietly(alone)
     assert _without_extra_snapshots(outcome(config)) == _without_extra_snapshots(outcome(alone))
+
+
+def test_a_disk_that_is_really_full_stops_the_run_and_with_room_it_goes_on(tmp_path: Path):
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = [
+        'unshare',
+        '--user',
+        '--map-root-user',
+        '--mount',
+        'sh',
+        '-c',
+        'mount -t tmpfs -o size=2m tmpfs "$0" && "$@"',
+    ]
+    if (
+        shutil.which('unshare') is None
+        or subprocess.run([*mount, disk, 'true'], check=False, capture_output=True).returncode
+    ):
+        pytest.skip('a small disk needs the right to mount one in a namespace of its own')
+    child = [sys.executable, '-m', 'tests.training.full_disk_child', tmp_path]
+    answer = subprocess.run([*mount, disk, *child], check=False, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    first, second, last, states, after, left_over, is_equal = json.loads(answer.stdout)
+    assert 'cannot be saved (No space left on device); what was saved before is whole' in first
+    assert 'are free in' in second
+    assert last == ''
+    assert states == after == ['training-state-000000008.safetensors']
+    assert left_over == []
+    assert is_equal
 
 
 def _with_small_files_only(config: TrainConfig) -> str:

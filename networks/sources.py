@@ -24,7 +24,7 @@ RANDOM_FACE = 'random-face:'
 
 _FUNCTION = re.compile(r'[A-Za-z_]\w+(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*')
 _DEMO_NAME = re.compile(r'[A-Za-z0-9_-]{1,64}')
-_SNAPSHOT = re.compile(r'snapshot-(\d{1,12})\.safetensors')
+_SNAPSHOT = re.compile(r'snapshot-(\d{1,12}(?:-\d{3})?)\.safetensors')
 _OFFICIAL_SNAPSHOT = re.compile(r'network-snapshot-(\d{1,12})\.pkl')
 
 
@@ -77,12 +77,17 @@ def newest_snapshot(folder: Path) -> Path:
     for pattern in (_SNAPSHOT, re.compile(r'(latest)\.safetensors'), _OFFICIAL_SNAPSHOT):
         found = [match for name in names if (match := pattern.fullmatch(name))]
         if found:
-            return folder / max(found, key=lambda match: int(match[1]) if match[1].isdigit() else 0)[0]
+            return folder / max(found, key=lambda match: _place(match[1]))[0]
     raise BadFile(
         'no-snapshot',
         f'The folder {shown(folder.name or folder)} holds no snapshot (snapshot-*.safetensors, latest.safetensors or '
         'network-snapshot-*.pkl); open the folder of a training run, or a model file.',
     )
+
+
+def _place(number: str) -> tuple[int, ...]:
+    """'000050' -> (50,), '000050-128' -> (50, 128), which is later; () for what is no number."""
+    return tuple(int(part) for part in number.split('-') if part.isdigit())
 
 
 def _demo(name: str) -> Path:

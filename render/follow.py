@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INTERVAL_SECONDS = 1.0
-_MODEL = re.compile(r'((network-)?snapshot-\d{1,12}|latest)\.(safetensors|pkl)')
+_MODEL = re.compile(r'((network-)?snapshot-\d{1,12}(-\d{3})?|latest)\.(safetensors|pkl)')
 Stamp = tuple[str, int, int, int]
 """Name, inode, bytes and time of change of a file."""
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 STATS = 'stats.jsonl'
-_SNAPSHOT = re.compile(r'snapshot-(\d{1,12})\.safetensors')
+_SNAPSHOT = re.compile(r'snapshot-(\d{1,12})(?:-(\d{3}))?\.safetensors')
+"""Thousands of images, and the rest where there may be several of one thousand."""
 _MAX_READ = 16 << 20
 """Bytes that are read at one time: the window must not stand still for a huge file; the rest comes the next time."""
 _MAX_LINE = 1 << 20
@@ -172,7 +173,7 @@ class RunReader:
         for name in names:
             match = _SNAPSHOT.fullmatch(name)
             if match is not None:
-                yield SnapshotFile(name, self._images.get(name, float(match[1])))
+                yield SnapshotFile(name, self._images.get(name, int(match[1]) + int(match[2] or 0) / 1000))
 
 
 def _is_number(value: Any) -> bool:

@@ -21,7 +21,7 @@ from training.observers import Observers, Report
 from training.preview import picture_grid, save_grid
 from training.ranks import Ranks, joined, telling_who_is_gone
 from training.room import check_room, room_for
-from training.run_folder import RunFolder, open_run
+from training.run_folder import RunFolder, is_due, open_run
 from training.run_lock import locked
 from training.shared_state import hand_out
 from training.shares import share_for
@@ -130,8 +130,8 @@ def _finish_snapshot(state: TrainState, place: _Place) -> None:
         return
     if state.images == 0 and config.kimg >= _WORTH_A_CHECK_KIMG:
         place.observers.warn(check_images(place.source.images, samples=_CHECKED_IMAGES).warnings())
-    is_snapshot = state.images > 0 and _is_due(state.images - config.batch, state.images, config.snapshot_kimg)
-    if is_snapshot and not run.has_outputs(state.images, measured=config.snapshot_samples > 0):
+    is_snapshot = state.images > 0 and is_due(state.images, config.batch, config.snapshot_kimg)
+    if is_snapshot and not run.has_outputs(state.images, config):
         _save_outputs(state, place)
 
 
@@ -144,17 +144,17 @@ def _run(state: TrainState, place: _Place, stop: Stop) -> None:
         return
     saved_at, unsaved = time.monotonic(), False
     while state.images < total and not ranks.any(stop()):
-        before, started = state.images, time.perf_counter()
+        started = time.perf_counter()
         with telling_who_is_gone():
             stats = training_step(state, *place.source.inputs(state), config, place.source.share)
         state.tally.add(stats, images=config.batch, seconds=time.perf_counter() - started)
         state.seconds += time.perf_counter() - started
         unsaved = True
         observers.step(state.images)
-        if _is_due(before, state.images, config.tick_kimg) or state.images >= total:
+        if is_due(state.images, config.batch, config.tick_kimg) or state.images >= total:
             observers.tick(_row(state), _line(state, total))
             state.tally = Tally()
-        if _is_due(before, state.images, config.snapshot_kimg) or state.images >= total:
+        if is_due(state.images, config.batch, config.snapshot_kimg) or state.images >= total:
             _save(state, place)
             saved_at, unsaved = time.monotonic(), False
         elif ranks.any(time.monotonic() - saved_at > config.state_minutes * 60):
@@ -162,12 +162,6 @@ def _run(state: TrainState, place: _Place, stop: Stop) -> None:
             saved_at, unsaved = time.monotonic(), False
     if unsaved:
         _save(state, place)
-
-
-def _is_due(before: int, now: int, kimg: float) -> bool:
-    """Whether a multiple of `kimg` thousand images was passed: the same ones however often the run was interrupted."""
-    every = max(int(kimg * 1000), 1)
-    return now // every > before // every
 
 
 def _save_state(state: TrainState, place: _Place) -> None:
@@ -189,7 +183,7 @@ def _save_outputs(state: TrainState, place: _Place) -> None:
     source = f'train.py {config.preset}: {config.data.name}, {state.images} images seen, seed {config.seed}'
     snapshot = run.write_snapshot(state, config, place.keywords, source)
     grid = picture_grid(state.average, seed=config.seed)
-    save_grid(run.preview_path(state.images), grid)
+    save_grid(run.preview_path(state.images, config), grid)
     place.observers.snapshot(state, snapshot, grid)
 
 

@@ -100,7 +100,7 @@ class Observers:
         self._run.append_stats(row)
         if self._events is not None:
             self._events.numbers(row)
-        walk = self._run.preview_path(state.images).with_suffix('.mp4')
+        walk = self._run.preview_path(state.images, self._config).with_suffix('.mp4')
         try:
             write_walk(walk, state.average, seed=self._config.seed)
         except BadFile as error:  # a clip is not worth stopping for

@@ -55,19 +55,19 @@ class RunFolder:
             kept = [line for line in lines if _images_of(line) <= images]
             write_atomically(path, [''.join(line + '\n' for line in kept).encode()])
 
-    def preview_path(self, images: int) -> Path:
+    def preview_path(self, images: int, config: TrainConfig) -> Path:
         """Where the picture grid goes."""
         folder = self.path / 'previews'
         folder.mkdir(exist_ok=True)
-        return folder / f'{_number(images)}.png'
+        return folder / f'{snapshot_number(images, config)}.png'
 
     def write_snapshot(
         self, state: TrainState, config: TrainConfig, keywords: Mapping[str, object], source: str
     ) -> Path:
-        """Write the averaged generator as snapshot-NNNNNN.safetensors and as latest.safetensors; the number is in kimg."""
+        """Write the averaged generator as latest.safetensors and under its number (`snapshot_number`)."""
         tensors = {name: tensor.detach().cpu() for name, tensor in state.average.state_dict().items()}
         checkpoint = Checkpoint(config.architecture, dict(keywords), tensors, sha256='', source=source)
-        path = self.path / f'snapshot-{_number(state.images)}.safetensors'
+        path = self.path / f'snapshot-{snapshot_number(state.images, config)}.safetensors'
         for target in (path, self.path / 'latest.safetensors'):
             save_checkpoint(target, checkpoint)
         return path
@@ -134,15 +134,17 @@ class RunFolder:
         for old in self.states()[:-_KEPT_STATES]:
             old.unlink()
 
-    def has_outputs(self, images: int, *, measured: bool) -> bool:
-        """Whether the state of `images` images has its snapshot, picture, and, if `measured`, its line of measurements."""
+    def has_outputs(self, images: int, config: TrainConfig) -> bool:
+        """Whether the state of `images` images has its snapshot, picture and, if wanted, its line of measurements."""
         state = self.path / f'training-state-{images:09d}.safetensors'
-        preview = self.preview_path(images)
+        preview = self.preview_path(images, config)
         if not preview.exists() or preview.stat().st_mtime_ns < state.stat().st_mtime_ns:
             return False
         stats = self.path / 'stats.jsonl'
         lines = stats.read_text(encoding='utf-8').splitlines() if stats.exists() else []
-        return not measured or any('"snapshot"' in line and _images_of(line) == images for line in lines)
+        return config.snapshot_samples == 0 or any(
+            '"snapshot"' in line and _images_of(line) == images for line in lines
+        )
 
     def states(self) -> list[Path]:
         """Saved states, oldest first."""
@@ -232,6 +234,18 @@ def _images_of(line: str) -> float:
         return float('inf')
 
 
-def _number(images: int) -> str:
-    """Thousands of images as in file names; a fraction is dropped."""
-    return f'{images // 1000:06d}'
+def is_due(images: int, batch: int, kimg: float) -> bool:
+    """Whether the step that came to `images` passed a multiple of `kimg` thousands: the same ones after interruptions."""
+    every = max(int(kimg * 1000), 1)
+    return images // every > (images - batch) // every
+
+
+def snapshot_number(images: int, config: TrainConfig) -> str:
+    """What a snapshot is called: thousands of images, '000050'; those of other times than every so many whole thousands
+    (ended by hand, or a fraction in --snapshot-kimg) with the rest, '000050-128'.
+    """
+    kimg, rest = divmod(images, 1000)
+    regular = config.snapshot_kimg >= 1 and config.snapshot_kimg % 1 == 0
+    if rest == 0 or (regular and is_due(images, config.batch, config.snapshot_kimg)):
+        return f'{kimg:06d}'
+    return f'{kimg:06d}-{rest:03d}'

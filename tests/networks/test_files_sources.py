@@ -46,7 +46,8 @@ def run_folder(tmp_path: Path, model: Path) -> Path:
     """A run directory with models of many names."""
     folder = tmp_path / 'run'
     folder.mkdir()
-    names = ('snapshot-000200', 'snapshot-001000', 'snapshot-000999', 'latest', 'snapshot-x', 'training-state')
+    names = ('snapshot-000200', 'snapshot-001000', 'snapshot-001000-064', 'snapshot-000999-900', 'snapshot-001000-7')
+    names += ('latest', 'snapshot-x', 'training-state')
     for name in names:
         (folder / f'{name}.safetensors').write_bytes(model.read_bytes())
     (folder / 'network-snapshot-000400.pkl').write_bytes(b'')
@@ -61,6 +62,8 @@ def test_files_run_folders_and_demos_open(model: Path, run_folder: Path, monkeyp
 
 
 def test_the_newest_snapshot_of_a_run_wins_and_latest_is_next(run_folder: Path) -> None:
+    assert newest_snapshot(run_folder).name == 'snapshot-001000-064.safetensors'
+    (run_folder / 'snapshot-001000-064.safetensors').unlink()
     assert newest_snapshot(run_folder).name == 'snapshot-001000.safetensors'
     for path in run_folder.glob('snapshot-0*'):
         path.unlink()

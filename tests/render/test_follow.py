@@ -18,6 +18,8 @@ def test_new_replaced_and_removed_snapshots_are_noticed(tmp_path: Path):
     assert follower.changed() and not follower.changed()
     (tmp_path / 'snapshot-000200.safetensors').unlink()
     assert follower.changed()
+    (tmp_path / 'snapshot-000200-064.safetensors').write_text('third')
+    assert follower.changed()
 
 
 def test_what_is_there_at_first_is_no_change(tmp_path: Path):

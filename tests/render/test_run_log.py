@@ -67,14 +67,15 @@ def test_spectra_and_the_images_of_each_snapshot_come_from_the_lines_of_measurem
         row(2400, snapshot='snapshot-000002.safetensors', eq_t_db=61.5, eq_r_db=None, spectrum_db=[1, 2, 3]),
         row(4800, snapshot='snapshot-000004.safetensors', eq_t_db=62.5, spectrum_db=[2, 3, 4]),
     )
-    for number in (4, 2, 6):
-        (folder / f'snapshot-{number:06d}.safetensors').touch()
+    for number in ('000004', '000002', '000006-064', '000006'):
+        (folder / f'snapshot-{number}.safetensors').touch()
     (folder / 'snapshot-x.safetensors').touch()
     log = RunReader(folder).poll()
-    assert [(snapshot.name[:15], snapshot.kimg) for snapshot in log.snapshots] == [
+    assert [(snapshot.name.removesuffix('.safetensors'), snapshot.kimg) for snapshot in log.snapshots] == [
         ('snapshot-000002', 2.4),
         ('snapshot-000004', 4.8),
         ('snapshot-000006', 6.0),
+        ('snapshot-000006-064', 6.064),
     ]
     assert log.curves['eq_t_db'].values.tolist() == [61.5, 62.5]
     assert 'eq_r_db' not in log.curves

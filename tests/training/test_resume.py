@@ -126,11 +126,11 @@ def test_a_snapshot_whose_process_died_after_saving_the_state_is_made_on_the_nex
     config = tiny_config(tmp_path, 2, stylegan2=False)
     folder = quietly(config)
     before = (folder / 'latest.safetensors').read_bytes()
-    for name in ('latest.safetensors', 'previews/000000.png'):
+    for name in ('latest.safetensors', 'previews/000000-008.png'):
         (folder / name).unlink()
     quietly(config)
     assert (folder / 'latest.safetensors').read_bytes() == before
-    assert (folder / 'previews' / '000000.png').exists()
+    assert (folder / 'previews' / '000000-008.png').exists()
 
 
 @needs_fork

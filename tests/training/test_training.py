@@ -8,11 +8,12 @@ import torch
 from networks.build import build_checked
 from networks.checkpoint import load_checkpoint
 from networks.sources import newest_snapshot, resolve
+from render.run_log import RunReader
 from training.config import TrainConfig
 from training.errors import TrainingError
 from training.loop import train
 from training.presets import PRESETS
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, snapshot_number
 from training.state import generator_keywords, new_state
 
 
@@ -51,6 +52,29 @@ def test_a_snapshot_is_a_model_that_can_be_opened(config: TrainConfig):
     assert images.isfinite().all()
     state = trained_state(folder, config)
     assert all(torch.equal(tensor, checkpoint.tensors[name]) for name, tensor in state.average.state_dict().items())
+
+
+def test_snapshots_less_than_a_thousand_images_apart_are_all_kept(config: TrainConfig):
+    folder = quietly(replace(config, kimg=0.01))
+    names = sorted(path.name for path in folder.glob('snapshot-*'))
+    assert names == [f'snapshot-000000-{images:03d}.safetensors' for images in (4, 8, 12)]
+    assert newest_snapshot(folder).name == names[-1]
+    assert [snapshot.name for snapshot in RunReader(folder).poll().snapshots] == names
+
+
+@pytest.mark.parametrize(
+    ('images', 'kimg', 'number'),
+    [
+        (50_016, 50.0, '000050'),  # the first step that passes 50,000 with a batch of 32
+        (50_048, 50.0, '000050-048'),  # ended by hand one step later
+        (50_016, 0.5, '000050-016'),
+        (50_000, 0.5, '000050'),
+        (3_008, 1.5, '000003-008'),
+        (1_000_000, 50.0, '001000'),
+    ],
+)
+def test_a_snapshot_is_called_after_its_images(config: TrainConfig, images: int, kimg: float, number: str):
+    assert snapshot_number(images, replace(config, batch=32, snapshot_kimg=kimg)) == number
 
 
 def test_the_same_command_continues_where_the_run_was_stopped(config: TrainConfig):
@@ -92,7 +116,7 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(config: TrainConfig):
 
 def test_a_preview_and_the_options_lie_in_the_folder(config: TrainConfig):
     folder = quietly(config)
-    assert (folder / 'previews' / '000000.png').read_bytes().startswith(b'\x89PNG')
+    assert (folder / 'previews' / '000000-004.png').read_bytes().startswith(b'\x89PNG')
     assert json.loads((folder / 'config.json').read_text())['batch'] == 4
 
 

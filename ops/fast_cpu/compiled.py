@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from ops.fast_cpu import differentiable, library
-from ops.fast_cpu.convolution import convolve, convolve_and_activate, modulate, prepared_weight
+from ops.fast_cpu import differentiable, library, recorded
+from ops.fast_cpu.convolution import convolve, convolve_and_activate, is_kept, modulate, prepared_weight
 from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_filter
+from ops.fast_cpu.recorded import Given, Made
 from ops.fast_cpu.shapes import ProductShape, Shape
+from ops.fast_cpu.threads import recording
 from ops.filtered_lrelu import LreluSpec
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
 from ops.upfirdn2d import FirSpec
@@ -22,6 +24,8 @@ from ops.upfirdn2d import FirSpec
 _MAX_REMEMBERED = 1024
 _FEWEST_PIXELS = 24
 """Of a 1x1 convolution by its kernel."""
+
+_Call = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor, LayerSpec]
 
 
 @dataclass(slots=True)
@@ -90,30 +94,57 @@ def synthesis_layer(
     spec: LayerSpec,
 ) -> Tensor:
     """`ops.synthesis_layer` by kernels."""
-    arguments = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
-    if not _fits(x, weight, styles, bias, spec):
-        return synthesis_layer_reference(*arguments)
+    key = recorded.key_of(x, styles, input_gain, (up_filter, down_filter), bias, spec)
+    program = None if key is None else recorded.find(weight, key)
+    if program is None:
+        call = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
+        y = _first_run(call, key) if _fits(x, weight, styles, bias, spec) else None
+        return synthesis_layer_reference(*call) if y is None else y
+    if program.modulates:
+        return program.run(Given(x, bias, styles, input_gain))
+    return program.run(
+        Given(x, bias, *modulate(styles, input_gain, program.prepared, demodulate=spec.modulation.demodulate))
+    )
+
+
+def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
+    """The layer; None where a kernel is missing.  With a key it is kept as a program, if it is one."""
+    x, weight, styles, input_gain, up_filter, down_filter, bias, spec = call
     lrelu, demodulate, padding = spec.lrelu, spec.modulation.demodulate, spec.modulation.padding
-    bare = up_filter is None and down_filter is None and _only_activates(lrelu) and not demodulate
+    unfiltered = up_filter is None and down_filter is None and lrelu.up == lrelu.down == 1
+    bare = unfiltered and _only_activates(lrelu) and not demodulate
     prepared = prepared_weight(weight, demodulate=demodulate, activated=bare)
     convolution = None if prepared.shape is None else library.get(prepared.shape)
     if prepared.shape is not None and convolution is None:
         _remember((spec, x.shape[1:2]), prepared.shape)
-        return synthesis_layer_reference(*arguments)
-    factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
-    if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
-        return convolve_and_activate(x, prepared, factors, bias, lrelu, convolution)
-    size = (x.shape[2] + 2 * padding[0] - weight.shape[2] + 1, x.shape[3] + 2 * padding[1] - weight.shape[3] + 1)
-    shape = (x.shape[0], weight.shape[0], *size)
-    if up_filter is None and down_filter is None and lrelu.up == lrelu.down == 1:  # an unfiltered non-linearity, m = 1
-        y = convolve(x, prepared, factors, padding, convolution)
-        y = y if scale is None else y * scale[:, :, None, None]
-        return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
-    plan = plan_filter(shape, up_filter, down_filter, lrelu, planar=False, threads=torch.get_num_threads())
-    kernel = _kernel(plan, (spec, x.shape[1:2]))
-    if kernel is None or not isinstance(plan, FilterPlan):
-        return synthesis_layer_reference(*arguments)
-    return call_filter(plan, kernel, convolve(x, prepared, factors, padding, convolution), bias, scale)
+        return None
+    with recording() as steps:
+        factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
+        if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
+            return convolve_and_activate(x, prepared, factors, bias, lrelu, convolution)
+        plan = None if unfiltered else _layer_plan(x, weight, up_filter, down_filter, spec)
+        kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]))
+        if kernel is None and not unfiltered:
+            return None
+        signal = convolve(x, prepared, factors, padding, convolution)
+        if kernel is None or not isinstance(plan, FilterPlan):  # an unfiltered non-linearity, m = 1
+            y = signal if scale is None else signal * scale[:, :, None, None]
+            return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
+        out = call_filter(plan, kernel, signal, bias, scale)
+    if key is not None and is_kept(weight, prepared):
+        modulation = (factors, scale) if scale is not None and len(steps) == 3 else None
+        given = Given(x, bias, factors, scale) if modulation is None else Given(x, bias, styles, input_gain)
+        recorded.keep(weight, key, steps, given, Made(out, signal, modulation), prepared, plan)
+    return out
+
+
+def _layer_plan(
+    x: Tensor, weight: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, spec: LayerSpec
+) -> FilterPlan | str:
+    """For what comes after the convolution."""
+    rows, columns = (x.shape[n] + 2 * spec.modulation.padding[n - 2] - weight.shape[n] + 1 for n in (2, 3))
+    shape = (x.shape[0], weight.shape[0], rows, columns)
+    return plan_filter(shape, up_filter, down_filter, spec.lrelu, planar=False, threads=torch.get_num_threads())
 
 
 def _fits(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor, spec: LayerSpec) -> bool:

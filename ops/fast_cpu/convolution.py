@@ -70,6 +70,11 @@ def prepared_weight(weight: Tensor, *, demodulate: bool, activated: bool) -> Pre
     return made
 
 
+def is_kept(weight: Tensor, prepared: PreparedWeight) -> bool:
+    """Whether `prepared` stays with the weight."""
+    return _weights.prepared.get(weight) is prepared
+
+
 def modulate(
     styles: Tensor, input_gain: Tensor | None, prepared: PreparedWeight, *, demodulate: bool
 ) -> tuple[Tensor, Tensor | None]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.fast_cpu import library, polyphase
+from ops.fast_cpu import blocks, library, polyphase
 from ops.fast_cpu.geometry import (
     NARROWEST,
     align,
@@ -184,8 +184,10 @@ def call_filter(plan: FilterPlan, kernel: int, x: Tensor, bias: Tensor | None, s
     A planar plan needs rows without gaps, the other kind pixels without gaps between channels.
     """
     batch, channels = x.shape[:2]
-    layout = torch.contiguous_format if plan.shape.planar else torch.channels_last
-    out = torch.empty((batch, channels, plan.new_height, plan.new_width), memory_format=layout)
+    height, width = plan.new_height, plan.new_width
+    pixels = height * width
+    strides = (pixels, width, 1) if plan.shape.planar else (1, width * channels, channels)
+    out = blocks.result((batch, channels, height, width), (pixels * channels, *strides), batch * channels * pixels)
     bias = plan.zeros if bias is None else bias
     factors, step = (plan.ones, 0) if scale is None else (scale, channels)
     fields = [x.data_ptr(), out.data_ptr(), bias.data_ptr(), factors.data_ptr(), step, *x.stride(), *out.stride()]

@@ -1,4 +1,4 @@
-"""Runs a compiled kernel on several threads: the one that calls, and helpers that wait in machine code without Python's lock.
+"""Runs compiled kernels on several threads: the one that calls, and helpers that wait in machine code without Python's lock.
 
 The thread that calls never waits for a helper without a job, so a busy machine costs speed but no pauses; a runtime of
 the OpenMP kind waits for its whole team after every kernel. There are as many helpers as torch has threads, less one.
@@ -9,26 +9,45 @@ import struct
 import sys
 import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ops.fast_cpu import blocks
+
 NO_LIMIT = 3.0e38
 """A clamp that changes nothing."""
+STEP_WORDS = 3
+"""Of a step at the start of a program: address of the kernel, number of jobs, where its arguments are (bytes from the start)."""
 _ALIGNMENT = 64
 """A line of the cache."""
-_BOARD = ('word', 'done', 'jobs', 'call', 'kernel', 'arguments', 'scratch', 'scratch_bytes', 'patience', 'yield')
+_BOARD = ('word', 'done', 'jobs', 'call', 'kernel', 'arguments', 'scratch', 'scratch_bytes', 'patience', 'yield',
+          'program', 'steps', 'step')  # fmt: skip
 """Fields of the board that the threads share (64 bits each); then one per helper, 1 while it is awake.
-`word`: number of the call << 32 | jobs left."""
+`word`: number of the call << 32 | jobs left.  `program`: address of the steps to run, `step`: which one is running."""
+_SCRATCH, _PROGRAM = _BOARD.index('scratch'), _BOARD.index('program')
 _MOST_HELPERS = 63
 _PATIENCE = 500
 """Looks at the board before a helper goes to sleep: a few tenths of a millisecond, more than between two kernels."""
-_CALLS = 2**31
 
 _Drive = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a kernel."""
+
+    kernel: int
+    """Address."""
+    jobs: int
+    scratch_floats: int
+    """Memory that each thread needs."""
+    fields: list[int]
+    """The kernel's arguments."""
 
 
 @dataclass(slots=True)
@@ -47,7 +66,6 @@ class _Pool:
     board: array = field(default_factory=lambda: array('q', [0] * (len(_BOARD) + _MOST_HELPERS)))
     owners: list[object] = field(default_factory=list)
     helpers: list[_Helper] = field(default_factory=list)
-    calls: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     memory: threading.local = field(default_factory=threading.local)
     """What each thread that calls kernels keeps."""
@@ -69,16 +87,41 @@ def run(kernel: int, jobs: int, scratch_floats: int, fields: list[int]) -> None:
     """
     if jobs < 1:
         return
+    recorded: list[Step] | None = getattr(_pool.memory, 'recorded', None)
+    if recorded is not None:
+        recorded.append(Step(kernel, jobs, scratch_floats, fields))
+    run_program(array('q', [kernel, jobs, 8 * STEP_WORDS, *fields]), 1, jobs, scratch_floats)
+
+
+def run_program(program: array, steps: int, most_jobs: int, scratch_floats: int) -> None:
+    """Run kernels one after the other: `STEP_WORDS` for each step, then their arguments.
+
+    `most_jobs`: of a step.  `scratch_floats`: memory that each thread needs.
+    """
     size = -(-scratch_floats * 4 // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT
-    helpers = min(torch.get_num_threads(), jobs, _MOST_HELPERS + 1) - 1
+    helpers = min(torch.get_num_threads(), most_jobs, _MOST_HELPERS + 1) - 1
     if helpers > 0 and _pool.lock.acquire(blocking=False):
         try:
             _wake(helpers)
-            _drive(_pool.board, kernel, jobs, _scratch((1 + len(_pool.helpers)) * size), size, fields)
+            _drive(_pool.board, program, steps, (1 + len(_pool.helpers)) * size, size)
         finally:
             _pool.lock.release()
     else:  # alone, or others are using the helpers
-        _drive(array('q', [0] * len(_BOARD)), kernel, jobs, _scratch(size), size, fields)
+        board: array | None = getattr(_pool.memory, 'board', None)
+        if board is None:
+            board = _pool.memory.board = array('q', [0] * len(_BOARD))
+        _drive(board, program, steps, size, size)
+
+
+@contextmanager
+def recording() -> Iterator[list[Step]]:
+    """Within the block, the calls of this thread are also kept in the list."""
+    steps: list[Step] = []
+    _pool.memory.recorded = steps
+    try:
+        yield steps
+    finally:
+        _pool.memory.recorded = None
 
 
 def float_bits(value: float) -> int:
@@ -91,13 +134,18 @@ def workspace(size: int) -> Tensor:
     return _block('signal', size)[:size]
 
 
-def _drive(board: array, kernel: int, jobs: int, scratch: int, size: int, fields: list[int]) -> None:
+def workspace_address(size: int) -> int:
+    """Address of that memory."""
+    return _block('signal', size).data_ptr()
+
+
+def _drive(board: array, program: array, steps: int, scratch_bytes: int, bytes_of_thread: int) -> None:
     assert _pool.drive is not None
-    arguments = array('q', fields)
-    _pool.calls = _pool.calls % _CALLS + 1
-    board[2:10] = array(
-        'q', [jobs, _pool.calls, kernel, arguments.buffer_info()[0], scratch, size, _PATIENCE, _yield()]
+    board[_SCRATCH : _SCRATCH + 4] = array(
+        'q', [_block('scratch', scratch_bytes // 4).data_ptr(), bytes_of_thread, _PATIENCE, _yield()]
     )
+    board[_PROGRAM] = program.buffer_info()[0]
+    board[_PROGRAM + 1] = steps
     _pool.drive(board.buffer_info()[0], 0)
 
 
@@ -113,7 +161,7 @@ def _wake(count: int) -> None:
 def _start(number: int) -> None:
     pool, board, asleep = _pool, _pool.board, threading.Lock()
     asleep.acquire()
-    board[8:10] = array('q', [_PATIENCE, _yield()])
+    board[_SCRATCH + 2 : _PROGRAM] = array('q', [_PATIENCE, _yield()])
 
     def work() -> None:
         address = board.buffer_info()[0]
@@ -140,17 +188,10 @@ def _yield() -> int:
     return address
 
 
-def _scratch(size: int) -> int:
-    """Address of at least `size` bytes that only this thread's kernels use."""
-    return _block('scratch', size // 4).data_ptr()
-
-
 def _block(name: str, size: int) -> Tensor:
     """At least `size` floats, from the start of a line of the cache."""
     memory: Tensor | None = getattr(_pool.memory, name, None)
     if memory is None or memory.numel() < size:
-        with torch.inference_mode(False):
-            memory = torch.empty(size + _ALIGNMENT // 4)
-        memory = memory[-memory.data_ptr() % _ALIGNMENT // 4 :]
+        memory = blocks.allocate(size)
         setattr(_pool.memory, name, memory)
     return memory

@@ -1,7 +1,8 @@
-"""The function in which threads share the jobs of a kernel. See `ops.fast_cpu.threads` for the fields of the board.
+"""The function in which threads share the jobs of kernels. See `ops.fast_cpu.threads` for the fields of the board.
 
-A thread takes a job by lowering the number of jobs left, which shares a word with the number of the call: so a thread that was
-held up can never take a job of a call that is over, and nobody has to wait for a thread that has no job.
+The leader runs a program, kernels one after the other; all jobs of one are done before the next one begins. A thread takes a job by
+lowering the number of jobs left, which shares a word with the number of the call: so a thread that was held up can never take a
+job of a call that is over, and nobody has to wait for a thread that has no job. Between two kernels helpers only look at that word.
 """
 
 NAME = 'drive'
@@ -18,19 +19,41 @@ entry:
   %bytes_at = getelementptr i64, ptr %board, i64 7
   %patience_at = getelementptr i64, ptr %board, i64 8
   %yield_at = getelementptr i64, ptr %board, i64 9
-  %awake_number = add i64 %worker, 9
+  %program_at = getelementptr i64, ptr %board, i64 10
+  %steps_at = getelementptr i64, ptr %board, i64 11
+  %step_at = getelementptr i64, ptr %board, i64 12
+  %awake_number = add i64 %worker, 12
   %awake_at = getelementptr i64, ptr %board, i64 %awake_number
   %patience = load i64, ptr %patience_at
   %yield = load ptr, ptr %yield_at
   %leads = icmp eq i64 %worker, 0
   br i1 %leads, label %open, label %help
 
-open:                                   ; the leader puts the jobs on the board
-  %jobs = load i64, ptr %jobs_at
-  %call = load i64, ptr %call_at
+open:
+  store i64 0, ptr %step_at
+  br label %post
+
+post:                                   ; the leader puts the jobs of a kernel on the board
+  %step = load i64, ptr %step_at
+  %program = load ptr, ptr %program_at
+  %record_number = mul i64 %step, 3
+  %record = getelementptr i64, ptr %program, i64 %record_number
+  %record_jobs = getelementptr i64, ptr %record, i64 1
+  %record_start = getelementptr i64, ptr %record, i64 2
+  %new_kernel = load i64, ptr %record
+  %jobs = load i64, ptr %record_jobs
+  %start = load i64, ptr %record_start
+  %new_arguments = getelementptr i8, ptr %program, i64 %start
+  %last_call = load i64, ptr %call_at
+  %next_call = add i64 %last_call, 1
+  %call = and i64 %next_call, 2147483647
+  store i64 %call, ptr %call_at
+  store i64 %new_kernel, ptr %kernel_at
+  store ptr %new_arguments, ptr %arguments_at
+  store i64 %jobs, ptr %jobs_at
+  store i64 0, ptr %done_at
   %high = shl i64 %call, 32
   %first = or i64 %high, %jobs
-  store i64 0, ptr %done_at
   store atomic i64 %first, ptr %board release, align 8
   br label %look
 
@@ -39,7 +62,7 @@ help:
   br label %look
 
 look:
-  %left_patience = phi i64 [ %patience, %open ], [ %patience, %help ], [ %patience, %work ],
+  %left_patience = phi i64 [ %patience, %post ], [ %patience, %help ], [ %patience, %work ],
                            [ %left_patience, %take ], [ %less, %wait ]
   %word = load atomic i64, ptr %board acquire, align 8
   %left = and i64 %word, 4294967295
@@ -71,11 +94,19 @@ finished:                               ; the leader waits for jobs that others 
   %wanted = load i64, ptr %jobs_at
   %done = load atomic i64, ptr %done_at acquire, align 8
   %complete = icmp eq i64 %done, %wanted
-  br i1 %complete, label %leave, label %rest
+  br i1 %complete, label %advance, label %rest
 
 rest:
   %rested = call i32 %yield()
   br label %finished
+
+advance:
+  %this_step = load i64, ptr %step_at
+  %next_step = add i64 %this_step, 1
+  store i64 %next_step, ptr %step_at
+  %steps = load i64, ptr %steps_at
+  %over = icmp eq i64 %next_step, %steps
+  br i1 %over, label %leave, label %post
 
 bored:                                  ; a helper stays awake for a while, since the next kernel is near
   %less = sub i64 %left_patience, 1

@@ -19,6 +19,7 @@ from networks.schedule import InputRecord
 from ops.classic_layer import classic_layer
 from ops.classic_picture import add_upsampled
 from ops.filters import setup_filter
+from ops.parallel import one_thread_if_small
 
 NoiseMode = Literal['none', 'constant', 'random']
 NoiseDraw = Callable[[tuple[int, int, int, int]], Tensor]
@@ -66,7 +67,10 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, plan: NoisePlan, gain: float = 1.0) -> Tensor:
         """x [batch, in channels, side / up, side / up], w [batch, w_dim] -> [batch, out channels, side, side]."""
         noise = plan.noise(cast(Tensor, self.noise_const), x.shape[0]) if self.use_noise else None
-        return self.run(x, self.affine(w), None if noise is None else noise * self.noise_strength, gain)
+        if noise is not None:
+            with one_thread_if_small(noise.numel()):
+                noise = noise * self.noise_strength
+        return self.run(x, self.affine(w), noise, gain)
 
     def run(self, x: Tensor, styles: Tensor, noise: Tensor | None, gain: float) -> Tensor:
         """The layer for styles [batch, in channels] and noise; the leaky ReLU runs at the rate of the result, unfiltered."""

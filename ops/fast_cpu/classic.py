@@ -24,6 +24,7 @@ from ops.fast_cpu.shapes import FinishShape, ProductShape, UpsamplingShape
 from ops.fast_cpu.terms import separable_terms
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 from ops.filtered_lrelu import LreluSpec
+from ops.parallel import one_thread_if_small
 
 _EPSILON = torch.tensor(1e-8)
 _ZERO = torch.zeros(1)
@@ -201,7 +202,9 @@ def _doubled(call: Call) -> Tensor | None:
 def _pointwise(call: Call) -> Tensor | None:
     x, weight, styles, bias, _, _, spec = call
     if x.shape[2] * x.shape[3] < _FEWEST_PIXELS:
-        y = F.leaky_relu(torch.conv2d(x * styles[:, :, None, None], weight, bias), spec.slope) * spec.gain
+        with one_thread_if_small(0):
+            y = torch.conv2d(x * styles[:, :, None, None], weight, bias)
+        y = F.leaky_relu(y, spec.slope) * spec.gain
         return y if spec.clamp is None else y.clamp_(-spec.clamp, spec.clamp)
     prepared = prepared_weight(weight, demodulate=False, activated=True)
     kernel = None if prepared.shape is None else library.get(prepared.shape)

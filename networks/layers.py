@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ops.bias_act import ACTIVATIONS, ActivationName, bias_act
 from ops.conv2d_resample import conv2d_resample
 from ops.filters import setup_filter
+from ops.styles import LatentStyles, affine_map
 
 
 class FullyConnected(nn.Module):
@@ -37,11 +38,18 @@ class FullyConnected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, in features] -> [batch, out features]."""
-        weight = self.weight.to(x.dtype).t()  # scaling the product is cheaper than scaling the weights
         if self.bias is None:
-            return bias_act(x @ weight * self.weight_gain, act=self.activation)
-        x = torch.addmm(self.bias.to(x.dtype), x, weight, beta=self.bias_gain, alpha=self.weight_gain)
+            return bias_act(x @ self.weight.to(x.dtype).t() * self.weight_gain, act=self.activation)
+        x = affine_map(x, self.weight, self.bias, self.weight_gain, self.bias_gain)
         return x if self.activation == 'linear' else bias_act(x, act=self.activation)
+
+    def styles(self, w: Tensor) -> Tensor | LatentStyles:
+        """The output for latents `w`, left to the layer that takes it unless a gradient or a hook wants to see it."""
+        bias = self._parameters['bias']
+        watched = torch.is_grad_enabled() or self._forward_hooks or self._forward_pre_hooks
+        if watched or bias is None or self.activation != 'linear':
+            return self(w)
+        return LatentStyles(w, self.weight, bias, self.weight_gain, self.bias_gain)
 
 
 class Conv2d(nn.Module):

@@ -4,6 +4,7 @@ Names of modules and tensors are those of published snapshots, so that their ten
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import sqrt
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from networks.schedule import LayerRecord, Schedule, make_schedule
 from ops.bias_act import bias_act
 from ops.modulated_conv2d import modulated_conv2d
 from ops.parallel import one_thread_if_small
-from ops.synthesis_layer import synthesis_layer
+from ops.synthesis_layer import LayerOptions, synthesis_layer
 from ops.upfirdn2d import upsample2d
 
 
@@ -43,41 +44,25 @@ class SynthesisLayer(nn.Module):
 
         `update_emas`: let the mean square of the input, by whose root it is divided, follow this batch first.
         """
-        record = self.record
-        magnitude = cast(Tensor, self.magnitude_ema)
+        record, buffers = self.record, self._buffers
+        magnitude = cast(Tensor, buffers['magnitude_ema'])
         if update_emas:
             now = batch_mean(x.detach().to(magnitude.dtype).square().mean())
             magnitude.copy_(now.lerp(magnitude, self.magnitude_ema_beta))
-        styles = self.affine(w)
-        if record.torgb:
-            styles = styles / sqrt(record.channels_in * record.kernel**2)
+        styles = self.affine(w) / sqrt(record.channels_in * record.kernel**2) if record.torgb else self.affine.styles(w)
         if runs_in_half(record.half_precision, x, float32):
             x = x.half()
         if not record.filtered:
-            return self._unfiltered(x, styles, magnitude)
-        up_filter, down_filter = cast(Tensor | None, self.up_filter), cast(Tensor | None, self.down_filter)
-        return synthesis_layer(
-            x,
-            self.weight,
-            styles,
-            up_filter,
-            down_filter,
-            self.bias,
-            demodulate=not record.torgb,
-            conv_padding=record.kernel - 1,
-            input_gain=magnitude.rsqrt(),
-            up=record.up_factor,
-            down=record.down_factor,
-            padding=self._padding(up_filter, down_filter),
-            gain=1 if record.torgb else sqrt(2),
-            slope=1 if record.torgb else 0.2,
-            clamp=self.clamp,
+            return self._unfiltered(x, styles if isinstance(styles, Tensor) else styles.compute(), magnitude)
+        up_filter, down_filter = buffers['up_filter'], buffers['down_filter']
+        options = layer_options(
+            record,
+            self.clamp,
+            None if up_filter is None else up_filter.shape,
+            None if down_filter is None else down_filter.shape,
         )
-
-    def _padding(self, up_filter: Tensor | None, down_filter: Tensor | None) -> tuple[int, int, int, int]:
-        """Left, right, top, bottom, for the filters of this call."""
-        (up_x, up_y), (down_x, down_y) = _taps(up_filter), _taps(down_filter)
-        return *self.record.padding(up_x, down_x), *self.record.padding(up_y, down_y, vertical=True)
+        gain = magnitude.rsqrt()
+        return synthesis_layer(x, self.weight, styles, up_filter, down_filter, self.bias, options, input_gain=gain)
 
     def _unfiltered(self, x: Tensor, styles: Tensor, magnitude: Tensor) -> Tensor:
         """Rung E: upsample, convolve at the new rate with zeros around, bare leaky ReLU, crop to the margin."""
@@ -117,8 +102,9 @@ class SynthesisNetwork(nn.Module):
         with one_thread_if_small(ws.shape[0] * self.schedule.input.channels * self.schedule.input.size**2):
             x = self.input(ws[:, 0])
         rows = ws[:, 1:] if self.schedule.input.affine else ws
+        layers = cast(dict[str, nn.Module], self._modules)
         for name, w in zip(self.layer_names, rows.unbind(1), strict=True):
-            x = self.get_submodule(name)(x, w, update_emas=update_emas, float32=float32)
+            x = layers[name](x, w, update_emas=update_emas, float32=float32)
         with one_thread_if_small(x.numel()):
             return x.to(ws.dtype) * self.config.output_scale
 
@@ -167,6 +153,24 @@ class Generator(nn.Module):
         return self.synthesis(ws, update_emas=update_emas, float32=float32)
 
 
-def _taps(taps: Tensor | None) -> tuple[int, int]:
+@lru_cache(maxsize=1024)
+def layer_options(
+    record: LayerRecord, clamp: float | None, up_shape: tuple[int, ...] | None, down_shape: tuple[int, ...] | None
+) -> LayerOptions:
+    """How a layer runs with filters of these shapes."""
+    (up_x, up_y), (down_x, down_y) = _taps(up_shape), _taps(down_shape)
+    return LayerOptions(
+        demodulate=not record.torgb,
+        conv_padding=record.kernel - 1,
+        up=record.up_factor,
+        down=record.down_factor,
+        padding=(*record.padding(up_x, down_x), *record.padding(up_y, down_y, vertical=True)),
+        gain=1 if record.torgb else sqrt(2),
+        slope=1 if record.torgb else 0.2,
+        clamp=clamp,
+    )
+
+
+def _taps(shape: tuple[int, ...] | None) -> tuple[int, int]:
     """Width and height of a filter; (1, 1) for none."""
-    return (1, 1) if taps is None else (taps.shape[-1], taps.shape[0])
+    return (1, 1) if shape is None else (shape[-1], shape[0])

@@ -7,12 +7,32 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import sqrt
 
+import torch
 from torch import Tensor
 
 from ops.backend import implements, needs_gradient, pick
 from ops.filtered_lrelu import LreluSpec, filtered_lrelu
 from ops.modulated_conv2d import ModulationSpec, modulated_conv2d
+from ops.styles import LatentStyles
 from ops.upfirdn2d import Padding, parse_padding
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOptions:
+    """How a layer runs, whatever its tensors are."""
+
+    demodulate: bool = True
+    conv_padding: int = 0
+    """As `padding` of `modulated_conv2d`."""
+    up: int = 1
+    down: int = 1
+    padding: Padding = 0
+    gain: float = sqrt(2)
+    slope: float = 0.2
+    clamp: float | None = None
+
+
+_USUAL = LayerOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,66 +54,60 @@ class LayerSpec:
 def synthesis_layer(
     x: Tensor,
     weight: Tensor,
-    styles: Tensor,
+    styles: Tensor | LatentStyles,
     up_filter: Tensor | None,
     down_filter: Tensor | None,
     bias: Tensor,
+    options: LayerOptions = _USUAL,
     *,
-    demodulate: bool = True,
-    conv_padding: int = 0,
     input_gain: Tensor | None = None,
-    up: int = 1,
-    down: int = 1,
-    padding: Padding = 0,
-    gain: float = sqrt(2),
-    slope: float = 0.2,
-    clamp: float | None = None,
 ) -> Tensor:
     """`filtered_lrelu(modulated_conv2d(x, …), …)`.
 
-    `weight`, `styles`, `demodulate`, `conv_padding`, `input_gain` as for `modulated_conv2d`, the others as for `filtered_lrelu`.
+    `weight`, `styles`, `input_gain` as for `modulated_conv2d`, the filters and `bias` as for `filtered_lrelu`.
     Returns [batch, out channels, new height, new width], on the CPU with the channels of a pixel together
     (`torch.channels_last`) where that is faster.
     """
+    if torch.is_grad_enabled():
+        styles = styles if isinstance(styles, Tensor) else styles.compute()
+        gradient = needs_gradient(x, weight, styles, input_gain, bias, up_filter, down_filter)
+    else:
+        gradient = False
     spec = _spec(
-        demodulate,
-        conv_padding,
-        tuple(weight.shape),
+        options,
+        weight.shape,
         input_gain is not None,
-        up,
-        down,
-        parse_padding(padding),
-        gain,
-        slope,
-        clamp,
-        () if up_filter is None else tuple(up_filter.shape),
-        () if down_filter is None else tuple(down_filter.shape),
-        needs_gradient(x, weight, styles, input_gain, bias, up_filter, down_filter),
+        () if up_filter is None else up_filter.shape,
+        () if down_filter is None else down_filter.shape,
+        gradient,
     )
     return pick('synthesis_layer', x, spec)(x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
 
 
 @lru_cache(maxsize=256)
 def _spec(
-    demodulate: bool,
-    conv_padding: int,
+    options: LayerOptions,
     weight_shape: tuple[int, ...],
     has_input_gain: bool,
-    up: int,
-    down: int,
-    padding: tuple[int, int, int, int],
-    gain: float,
-    slope: float,
-    clamp: float | None,
     up_shape: tuple[int, ...],
     down_shape: tuple[int, ...],
     needs_gradient: bool,
 ) -> LayerSpec:
     """The same object for the same values: a picture needs a dozen, again and again."""
-    around = (conv_padding, conv_padding)
-    modulation = ModulationSpec(demodulate, around, weight_shape, has_input_gain, needs_gradient)
+    around = (options.conv_padding, options.conv_padding)
+    modulation = ModulationSpec(options.demodulate, around, tuple(weight_shape), has_input_gain, needs_gradient)
     lrelu = LreluSpec(
-        up, down, padding, gain, slope, clamp, False, up_shape, down_shape, has_bias=True, needs_gradient=needs_gradient
+        options.up,
+        options.down,
+        parse_padding(options.padding),
+        options.gain,
+        options.slope,
+        options.clamp,
+        False,
+        tuple(up_shape),
+        tuple(down_shape),
+        has_bias=True,
+        needs_gradient=needs_gradient,
     )
     return LayerSpec(modulation, lrelu)
 
@@ -102,7 +116,7 @@ def _spec(
 def synthesis_layer_reference(
     x: Tensor,
     weight: Tensor,
-    styles: Tensor,
+    styles: Tensor | LatentStyles,
     input_gain: Tensor | None,
     up_filter: Tensor | None,
     down_filter: Tensor | None,
@@ -113,7 +127,7 @@ def synthesis_layer_reference(
     x = modulated_conv2d(
         x,
         weight,
-        styles,
+        styles if isinstance(styles, Tensor) else styles.compute(),
         demodulate=spec.modulation.demodulate,
         padding=spec.modulation.padding,
         input_gain=input_gain,

@@ -13,11 +13,13 @@ from torch.nn import Parameter
 
 from ops.fast_cpu import differentiable, library, recorded
 from ops.fast_cpu.convolution import convolve, convolve_and_activate, is_kept, modulate, prepared_weight
+from ops.fast_cpu.dense import styles_by_kernel
 from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_filter
-from ops.fast_cpu.recorded import Given, Made
+from ops.fast_cpu.recorded import Made
 from ops.fast_cpu.shapes import ProductShape, Shape
 from ops.fast_cpu.threads import recording
 from ops.filtered_lrelu import LreluSpec
+from ops.styles import LatentStyles
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
 from ops.upfirdn2d import FirSpec
 
@@ -25,7 +27,7 @@ _MAX_REMEMBERED = 1024
 _FEWEST_PIXELS = 24
 """Of a 1x1 convolution by its kernel."""
 
-_Call = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor, LayerSpec]
+_Call = tuple[Tensor, Tensor, Tensor | LatentStyles, Tensor | None, Tensor | None, Tensor | None, Tensor, LayerSpec]
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ def upfirdn2d(x: Tensor, f: Tensor | None, spec: FirSpec) -> Tensor:
 def synthesis_layer(
     x: Tensor,
     weight: Tensor,
-    styles: Tensor,
+    styles: Tensor | LatentStyles,
     input_gain: Tensor | None,
     up_filter: Tensor | None,
     down_filter: Tensor | None,
@@ -97,19 +99,22 @@ def synthesis_layer(
     key = recorded.key_of(x, styles, input_gain, (up_filter, down_filter), bias, spec)
     program = None if key is None else recorded.find(weight, key)
     if program is None:
+        styles = styles.compute() if key is None and isinstance(styles, LatentStyles) else styles
         call = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
         y = _first_run(call, key) if _fits(x, weight, styles, bias, spec) else None
         return synthesis_layer_reference(*call) if y is None else y
+    if program.from_latents and isinstance(styles, LatentStyles):
+        return program.run((x, bias, input_gain, styles.latent, styles.weight, styles.bias))
+    styles = styles if isinstance(styles, Tensor) else styles.compute()
     if program.modulates:
-        return program.run(Given(x, bias, styles, input_gain))
-    return program.run(
-        Given(x, bias, *modulate(styles, input_gain, program.prepared, demodulate=spec.modulation.demodulate))
-    )
+        return program.run((x, bias, input_gain, styles))
+    factors = modulate(styles, input_gain, program.prepared, demodulate=spec.modulation.demodulate)
+    return program.run((x, bias, None, *factors))
 
 
 def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
     """The layer; None where a kernel is missing.  With a key it is kept as a program, if it is one."""
-    x, weight, styles, input_gain, up_filter, down_filter, bias, spec = call
+    x, weight, latents, input_gain, up_filter, down_filter, bias, spec = call
     lrelu, demodulate, padding = spec.lrelu, spec.modulation.demodulate, spec.modulation.padding
     unfiltered = up_filter is None and down_filter is None and lrelu.up == lrelu.down == 1
     bare = unfiltered and _only_activates(lrelu) and not demodulate
@@ -119,7 +124,10 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
         _remember((spec, x.shape[1:2]), prepared.shape)
         return None
     with recording() as steps:
+        styles = _styles(latents, key)
+        mapped = len(steps)
         factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
+        modulated = len(steps) > mapped
         if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
             return convolve_and_activate(x, prepared, factors, bias, lrelu, convolution)
         plan = None if unfiltered else _layer_plan(x, weight, up_filter, down_filter, spec)
@@ -132,10 +140,17 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
             return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
         out = call_filter(plan, kernel, signal, bias, scale)
     if key is not None and is_kept(weight, prepared):
-        modulation = (factors, scale) if scale is not None and len(steps) == 3 else None
-        given = Given(x, bias, factors, scale) if modulation is None else Given(x, bias, styles, input_gain)
-        recorded.keep(weight, key, steps, given, Made(out, signal, modulation), prepared, plan)
+        made = Made(steps, latents if mapped else None, styles if modulated else None, factors, scale, signal, out)
+        recorded.keep(weight, key, (x, bias, input_gain), made, prepared, plan)
     return out
+
+
+def _styles(styles: Tensor | LatentStyles, key: recorded.Key | None) -> Tensor:
+    """As a tensor; by the kernel where the call is usual."""
+    if isinstance(styles, Tensor):
+        return styles
+    made = None if key is None else styles_by_kernel(styles)
+    return styles.compute() if made is None else made
 
 
 def _layer_plan(
@@ -147,17 +162,20 @@ def _layer_plan(
     return plan_filter(shape, up_filter, down_filter, spec.lrelu, planar=False, threads=torch.get_num_threads())
 
 
-def _fits(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor, spec: LayerSpec) -> bool:
+def _fits(x: Tensor, weight: Tensor, styles: Tensor | LatentStyles, bias: Tensor, spec: LayerSpec) -> bool:
     """Whether the shapes are right and usual; if not, the reference computes, or says what is wrong."""
+    if isinstance(styles, Tensor) and (
+        styles.shape != x.shape[:2] or styles.dtype != x.dtype or styles.device != x.device
+    ):
+        return False
     return (
         x.ndim == 4
         and x.numel() > 0
         and weight.ndim == 4
         and weight.shape[1] == x.shape[1]
-        and styles.shape == x.shape[:2]
         and bias.shape == weight.shape[:1]
-        and weight.dtype == styles.dtype == bias.dtype == torch.float32
-        and weight.device == styles.device == bias.device == x.device
+        and weight.dtype == bias.dtype == torch.float32
+        and weight.device == bias.device == x.device
         and bias.is_contiguous()
         and not (
             weight.shape[2:] == (1, 1) and (any(spec.modulation.padding) or x.shape[2] * x.shape[3] < _FEWEST_PIXELS)

@@ -19,6 +19,7 @@ from torch.nn import Parameter
 from ops.fast_cpu import blocks
 from ops.fast_cpu.convolution import PreparedWeight
 from ops.fast_cpu.threads import STEP_WORDS, Step, run_program, workspace_address
+from ops.styles import LatentStyles
 from ops.synthesis_layer import LayerSpec
 
 _MOST = 64
@@ -29,44 +30,59 @@ _LINE = 64
 Key = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The tensors of a run whose addresses change."""
-
-    x: Tensor
-    bias: Tensor
-    first: Tensor
-    second: Tensor | None
-    """Styles and input gain where the program modulates, else factors of input and output channels."""
+Given = tuple[Tensor | None, ...]
+"""Tensors of a run whose addresses change: input, bias, gain; then latents and their affine map, or styles, or factors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the kernels of a run wrote."""
+    """A first run: what ran, what it started from and what it wrote."""
 
-    out: Tensor
+    steps: Sequence[Step]
+    latents: LatentStyles | Tensor | None
+    """Those that the kernels mapped to styles, if they did."""
+    styles: Tensor | None
+    """Those that the kernels modulated with, if they did."""
+    factors: Tensor
+    scale: Tensor | None
+    """Of the input and output channels."""
     signal: Tensor
     """The convolution's result."""
-    modulation: tuple[Tensor, Tensor] | None
-    """Factors of input and output channels; None where they were given."""
+    out: Tensor
+
+    def given(self) -> tuple[Tensor | None, ...]:
+        """What a program starts from besides input, bias and gain."""
+        if self.styles is None:
+            return self.factors, self.scale
+        if isinstance(self.latents, LatentStyles):
+            return self.latents.latent, self.latents.weight, self.latents.bias
+        return (self.styles,)
+
+    def between(self) -> tuple[Tensor, ...]:
+        """What lies between its kernels."""
+        if self.styles is None or self.scale is None:
+            return (self.signal,)
+        made = (self.signal, self.factors, self.scale)
+        return made if self.latents is None else (*made, self.styles)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The kernels of a layer: modulation where they include it, convolution, filter."""
+    """The kernels of a layer: affine map and modulation where they include these, convolution, filter."""
 
+    from_latents: bool
     modulates: bool
     words: array
     """Steps, then their arguments; copied for each run."""
     places: tuple[tuple[int, int], ...]
-    """Which words are addresses, and of what: `x`, `bias`, `first`, `second`, result, then as in `starts`."""
+    """Which words are addresses, and of which tensor: those that are given, the result, then as in `starts`."""
     steps: int
     most_jobs: int
     scratch_floats: int
     result: tuple[tuple[int, ...], tuple[int, ...], int]
     """Shape, strides and floats of what comes out."""
     starts: tuple[int, ...]
-    """In the memory between kernels: of the signal, and, where they are made, of factors and scale; then its end. Bytes."""
+    """In the memory for what lies between kernels: of each tensor, and the end; bytes."""
     prepared: PreparedWeight
     plan: object
     """What other addresses point to."""
@@ -76,8 +92,8 @@ class Program:
         out = blocks.result(*self.result)
         *starts, end = self.starts
         memory = workspace_address(end // 4)
-        addresses = [given.x.data_ptr(), given.bias.data_ptr(), given.first.data_ptr()]
-        addresses += (0 if given.second is None else given.second.data_ptr(), out.data_ptr())
+        addresses = [0 if one is None else one.data_ptr() for one in given]
+        addresses.append(out.data_ptr())
         addresses += [memory + start for start in starts]
         words = self.words[:]
         for index, number in self.places:
@@ -108,23 +124,39 @@ _programs = _Programs()
 
 
 def key_of(
-    x: Tensor, styles: Tensor, gain: Tensor | None, filters: Sequence[Tensor | None], bias: Tensor, spec: LayerSpec
+    x: Tensor,
+    styles: Tensor | LatentStyles,
+    gain: Tensor | None,
+    filters: Sequence[Tensor | None],
+    bias: Tensor,
+    spec: LayerSpec,
 ) -> Key | None:
     """What decides about a layer's program besides its weight; None where a call is unusual."""
-    shape, strides = x.shape, x.stride()
-    if len(shape) != 4 or strides[1] != 1 or not _is_plain(styles) or not _is_plain(bias):
+    shape, strides, (channels, *_) = x.shape, x.stride(), spec.modulation.weight_shape
+    if len(shape) != 4 or strides[1] != 1 or not _is_plain(bias) or bias.shape != (channels,):
         return None
-    if styles.shape != shape[:2] or bias.shape != spec.modulation.weight_shape[:1]:
+    style_key = _style_key(styles, shape)
+    if style_key is None or (gain is not None and (gain.dtype is not torch.float32 or not gain.is_cpu)):
         return None
     contents = []
     for f in filters:
         if f is not None and not _is_plain(f):
             return None
         contents.append(None if f is None else string_at(f.data_ptr(), 4 * f.numel()))
-    if gain is not None and (gain.dtype is not torch.float32 or not gain.is_cpu):
-        return None
     gains = None if gain is None else (gain.shape, gain.stride())
-    return spec, shape, strides, gains, *contents, torch.get_num_threads()
+    return spec, shape, strides, style_key, gains, *contents, torch.get_num_threads()
+
+
+def _style_key(styles: Tensor | LatentStyles, x_shape: tuple[int, ...]) -> Key | None:
+    if isinstance(styles, Tensor):
+        return () if styles.shape == x_shape[:2] and _is_plain(styles) else None
+    latent, weight = styles.latent, styles.weight
+    if not _is_plain(weight) or not _is_plain(styles.bias) or latent.dtype is not torch.float32 or not latent.is_cpu:
+        return None
+    sizes = weight.shape
+    if latent.shape != (x_shape[0], sizes[-1]) or sizes[:-1] != x_shape[1:2] or styles.bias.shape != sizes[:-1]:
+        return None
+    return (sizes, latent.stride(), styles.weight_gain, styles.bias_gain) if latent.stride(1) == 1 else None
 
 
 def find(weight: Tensor, key: Key) -> Program | None:
@@ -135,20 +167,12 @@ def find(weight: Tensor, key: Key) -> Program | None:
     return known.programs.get(key)
 
 
-def keep(
-    weight: Tensor,
-    key: Key,
-    steps: Sequence[Step],
-    given: Given,
-    made: Made,
-    prepared: PreparedWeight,
-    plan: object,
-) -> None:
-    """Remember what was recorded for calls with the same weight and key, unless it reads copies of what was given.
+def keep(weight: Tensor, key: Key, given: Given, made: Made, prepared: PreparedWeight, plan: object) -> None:
+    """Remember a first run for calls with the same weight and key, unless it reads copies of what was given.
 
-    `prepared`, `plan`: what arguments point to besides the tensors.
+    `given`: input, bias and gain.  `prepared`, `plan`: what arguments point to besides the tensors.
     """
-    program = _program(steps, given, made, prepared, plan)
+    program = _program(given, made, prepared, plan)
     if program is None:
         return
     with _programs.lock:
@@ -161,10 +185,13 @@ def keep(
         known.programs[key] = program
 
 
-def _program(steps: Sequence[Step], given: Given, made: Made, prepared: PreparedWeight, plan: object) -> Program | None:
-    own = made.modulation or ()
-    tensors = (given.x, given.bias, given.first, given.second, made.out, made.signal, *own)
-    numbers = {one.data_ptr(): number for number, one in enumerate(tensors) if one is not None}
+def _program(given: Given, made: Made, prepared: PreparedWeight, plan: object) -> Program | None:
+    between = made.between()
+    modulates, from_latents = len(between) > 1, len(between) > 3
+    given = (*given[:2], given[2] if modulates else None, *made.given())
+    tensors = enumerate((*given, made.out, *between))
+    numbers = {one.data_ptr(): number for number, one in tensors if one is not None}
+    steps = made.steps[-2 - modulates - from_latents :]  # a layer that does not modulate starts behind its styles
     words, start = array('q'), 8 * STEP_WORDS * len(steps)
     for step in steps:
         words.extend((step.kernel, step.jobs, start))
@@ -174,11 +201,12 @@ def _program(steps: Sequence[Step], given: Given, made: Made, prepared: Prepared
     places = tuple((index, numbers[word]) for index, word in enumerate(words) if word in numbers)
     if {number for _, number in places} != set(numbers.values()):
         return None
-    starts = [0, _aligned(4 * made.signal.shape[0] * made.signal.stride(0))]
-    for one in own:
-        starts.append(starts[-1] + _aligned(4 * one.numel()))
+    starts = [0]
+    for one in between:
+        starts.append(starts[-1] + _aligned(4 * one.shape[0] * one.stride(0)))
     return Program(
-        made.modulation is not None,
+        from_latents,
+        modulates,
         words,
         places,
         len(steps),

@@ -213,6 +213,26 @@ class AdjointShape:
 
 
 @dataclass(frozen=True, slots=True)
+class DenseShape:
+    """A kernel for an affine map of vectors."""
+
+    lanes: int
+    """Numbers in a vector; they divide the features, and there are as many channels, or more."""
+
+    writer: ClassVar[str] = 'dense'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'weights', 'bias', 'output', 'input_sample', 'features', 'channels', 'blocks', 'weight_gain', 'bias_gain',
+    )  # fmt: skip
+    """`input`: [samples, features].  `weights`: [channels, features].  `output`: [samples, channels].  `blocks`: of channels, a job
+    each."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'dense_v{self.lanes}'
+
+
+@dataclass(frozen=True, slots=True)
 class UpsamplingShape:
     """A kernel for StyleGAN2's layers that double the rate."""
 
@@ -287,7 +307,17 @@ class PictureShape:
         return 3 * (width + 2) * self.lanes
 
 
-Shape = FilterShape | WinogradShape | ProductShape | ModulationShape | AdjointShape | UpsamplingShape | FinishShape | PictureShape
+Shape = (
+    FilterShape
+    | WinogradShape
+    | ProductShape
+    | ModulationShape
+    | AdjointShape
+    | DenseShape
+    | UpsamplingShape
+    | FinishShape
+    | PictureShape
+)
 
 
 def power_of_two(number: int) -> int:

@@ -119,3 +119,18 @@ def test_latents_of_a_wrong_shape_are_refused_with_both_shapes():
         generator.synthesis(torch.zeros(1, 3, 16))
     with pytest.raises(ValueError, match=r'\[batch, 16\], got \(1, 5\)'):
         generator(torch.zeros(1, 5))
+
+
+def test_a_hook_sees_the_styles_that_a_layer_computes_itself_otherwise():
+    generator = Generator(16, 0, 16, 16, 3, channel_base=256, channel_max=16).eval()
+    ws, seen = generator.mapping(torch.ones(1, 16)), []
+    with torch.no_grad():
+        alone = generator.synthesis(ws)
+        layer = generator.synthesis.get_submodule(generator.synthesis.layer_names[2])
+        handle = layer.affine.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        watched = generator.synthesis(ws)
+        handle.remove()
+        assert torch.equal(generator.synthesis(ws), alone)
+    assert len(seen) == 1
+    assert seen[0].shape == (1, layer.record.channels_in)
+    assert torch.allclose(watched, alone, rtol=0, atol=1e-5 * float(alone.abs().max()))

@@ -11,7 +11,7 @@ from ops.backend import report, use_backend
 from ops.fast_cpu import compiled, convolution, library, polyphase, threads
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import lowpass
-from ops.synthesis_layer import synthesis_layer
+from ops.synthesis_layer import LayerOptions, synthesis_layer
 from ops.upfirdn2d import upfirdn2d
 
 UP_4 = {'up': 4, 'down': 2, 'padding': (-6, -7, -6, -7)}
@@ -115,7 +115,9 @@ def test_the_number_of_threads_changes_no_bit(name):
         torch.set_num_threads(count)
         try:
             results.append(
-                synthesis_layer(x, weight, styles, up_filter, down_filter, rand(16), conv_padding=2, **options)
+                synthesis_layer(
+                    x, weight, styles, up_filter, down_filter, rand(16), LayerOptions(conv_padding=2, **options)
+                )
             )
         finally:
             torch.set_num_threads(before)
@@ -258,7 +260,7 @@ def test_a_synthesis_layer_equals_the_composed_references(name, batch):
 
     def call(x, weight, styles, bias, gain):
         return synthesis_layer(
-            x, weight, styles, up_filter, down_filter, bias, input_gain=gain, **options, **resampling
+            x, weight, styles, up_filter, down_filter, bias, LayerOptions(**options, **resampling), input_gain=gain
         )
 
     tensors = (x, weight, styles, bias, gain)
@@ -273,7 +275,9 @@ def test_an_input_gain_per_channel_and_per_sample_is_applied():
     x, weight, styles, bias = rand(2, 8, 20, 20), rand(8, 8, 1, 1), rand(2, 8) + 1, rand(8)
 
     def call(x, weight, styles, bias, gain):
-        return synthesis_layer(x, weight, styles, up_filter, down_filter, bias, input_gain=gain, **options)
+        return synthesis_layer(
+            x, weight, styles, up_filter, down_filter, bias, LayerOptions(**options), input_gain=gain
+        )
 
     for gain in (rand(8) + 1, rand(2, 8) + 1):
         tensors = (x, weight, styles, bias, gain)
@@ -285,7 +289,7 @@ def test_a_weight_that_changes_in_place_is_prepared_again_and_goes_with_its_owne
     x, weight, styles, bias = rand(1, 8, 20, 20), rand(8, 8, 3, 3), rand(1, 8) + 1, rand(8)
 
     def call(x, weight, styles, bias):
-        return synthesis_layer(x, weight, styles, up_filter, down_filter, bias, conv_padding=2, **options)
+        return synthesis_layer(x, weight, styles, up_filter, down_filter, bias, LayerOptions(conv_padding=2, **options))
 
     call(x, weight, styles, bias)
     weight.mul_(rand(8, 8, 3, 3, seed=5))
@@ -309,7 +313,9 @@ def test_a_hook_sees_the_same_numbers_as_without_kernels():
     seen = []
 
     def forward(x):
-        return synthesis_layer(x, weight, styles, up_filter, down_filter, torch.zeros(16), conv_padding=2, **options)
+        return synthesis_layer(
+            x, weight, styles, up_filter, down_filter, torch.zeros(16), LayerOptions(conv_padding=2, **options)
+        )
 
     weight, styles = rand(16, 16, 3, 3), rand(1, 16)
     layer.forward = forward

@@ -10,7 +10,8 @@ from torch import Tensor
 from ops.backend import use_backend
 from ops.fast_cpu import blocks, compiled, library, recorded
 from ops.filters import lowpass
-from ops.synthesis_layer import synthesis_layer
+from ops.styles import LatentStyles
+from ops.synthesis_layer import LayerOptions, synthesis_layer
 
 SEPARABLE = lowpass(12, 8.0, 10.0, 64)
 RADIAL = lowpass(12, 8.0, 10.0, 64, radial=True)
@@ -47,9 +48,16 @@ class Layer:
         x = rand(self.batch, 17, 31, 26, seed=seed).contiguous(memory_format=torch.channels_last)
         return x, rand(self.batch, 17, seed=seed + 1) + 1, rand(1, seed=seed + 2)[0].abs() + 0.5
 
-    def run(self, x: Tensor, styles: Tensor, gain: Tensor | None) -> Tensor:
+    def run(self, x: Tensor, styles: Tensor | LatentStyles, gain: Tensor | None) -> Tensor:
         return synthesis_layer(
-            x, self.weight, styles, self.up_filter, self.down_filter, self.bias, input_gain=gain, **self.options
+            x,
+            self.weight,
+            styles,
+            self.up_filter,
+            self.down_filter,
+            self.bias,
+            LayerOptions(**self.options),
+            input_gain=gain,
         )
 
     def assert_right(self, seed: int) -> Tensor:
@@ -86,6 +94,27 @@ def test_a_program_computes_other_inputs_as_the_first_run_would(monkeypatch, bat
     assert torch.equal(first, fresh_runs[0])
     assert torch.equal(anew, fresh_runs[1])
     assert torch.equal(layer.assert_right(5), anew)
+
+
+@pytest.mark.parametrize('channels, features', [(17, 32), (40, 48), (6, 12), (17, 9)])
+@pytest.mark.parametrize('batch', [1, 3])
+@pytest.mark.parametrize('demodulate', [True, False])
+def test_styles_may_be_left_to_the_layer(channels, features, batch, demodulate):
+    layer = Layer(batch=batch, demodulate=demodulate)
+    layer.weight = rand(19, channels, 3, 3)
+    weight, bias, gain = rand(channels, features, seed=1), rand(channels, seed=2) + 1, torch.tensor(0.8)
+    for seed in (3, 4, 5):
+        x = rand(batch, channels, 31, 26, seed=seed).contiguous(memory_format=torch.channels_last)
+        latents = rand(batch, 2, features, seed=seed)[:, 1]
+        styles = LatentStyles(latents, weight, bias, 0.3, 1.5)
+        exact = latents.double() @ weight.double().t() * 0.3 + bias.double() * 1.5
+        with use_backend('reference'):
+            expected = layer.run(x, exact.float(), gain)
+        with use_backend('cpu', strict=True):
+            actual = layer.run(x, styles, gain)
+        assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
+        bias.mul_(1.1)
+        weight.mul_(0.9)
 
 
 def change_weight(layer: Layer) -> None:

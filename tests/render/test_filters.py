@@ -9,7 +9,7 @@ import torch
 
 from networks.adapters.wrap import wrap
 from networks.info import FilterInfo
-from networks.stylegan3 import SynthesisLayer
+from networks.stylegan3 import SynthesisLayer, layer_options
 from ops.backend import backends, use_backend
 from ops.fast_cpu import compiled
 from ops.filtered_lrelu import filtered_lrelu
@@ -202,13 +202,14 @@ def centroid_shift(layer: SynthesisLayer) -> float:
     steps = (torch.arange(record.size_in) + 0.5 - record.size_in / 2) / record.rate_in  # image widths from the centre
     bump = torch.exp(-((steps - place)[None] ** 2 + steps[:, None] ** 2) / 0.02)[None, None]
     around = record.kernel - 1  # the convolution widens its input and leaves the middle where it is
+    filters = layer._buffers['up_filter'], layer._buffers['down_filter']
+    shapes = (None if f is None else tuple(f.shape) for f in filters)
     made = filtered_lrelu(
         torch.nn.functional.pad(bump, [around - record.kernel // 2] * 4) if around else bump,
-        layer._buffers['up_filter'],
-        layer._buffers['down_filter'],
+        *filters,
         up=record.up_factor,
         down=record.down_factor,
-        padding=layer._padding(layer._buffers['up_filter'], layer._buffers['down_filter']),
+        padding=layer_options(record, None, *shapes).padding,
         gain=1.0,
         slope=1.0,
     )[0, 0].double()

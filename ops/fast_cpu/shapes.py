@@ -77,9 +77,11 @@ class WinogradShape:
         'input_sample', 'input_row', 'input_pixel', 'height', 'width', 'padding_y', 'padding_x',
         'output_sample', 'output_row', 'output_pixel',
         'channels_in', 'channels_out', 'panels', 'tiles_x', 'tiles', 'run', 'runs', 'tile_floats',
+        'margin', 'edge_run', 'edge_runs',
     )  # fmt: skip
     """Strides in floats. `scales`: [samples, channels in], factors of the input. `run`: tiles of a job.
-    `tile_floats`: room for one of the 36 values of a transformed tile, all channels."""
+    `tile_floats`: room for one of the 36 values of a transformed tile, all channels. `margin`: rows and columns of the result above and left of
+    the tiles. `runs`: jobs of a sample; the first `edge_runs` of each side are about its edges, `edge_run` tiles each."""
 
     @property
     def name(self) -> str:
@@ -93,7 +95,7 @@ class WinogradShape:
 
     def scratch_floats(self, run: int, tile_floats: int) -> int:
         """Memory that one job needs."""
-        return 36 * run * (tile_floats + self.panel) + 2 * 36 * self.lanes
+        return 36 * run * (tile_floats + self.panel) + tile_floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,35 @@ class PictureShape:
         return 3 * (width + 2) * self.lanes
 
 
+@dataclass(frozen=True, slots=True)
+class WeightGradientShape:
+    """A kernel for the gradient of a 3x3 convolution with respect to its weights."""
+
+    lanes: int
+    """Channels in a vector; there must be as many of either kind, or more."""
+    rows: int
+    """Channels of the input that are multiplied together in registers, with a vector of channels of the result."""
+
+    writer: ClassVar[str] = 'weight_gradient'
+    fields: ClassVar[tuple[str, ...]] = (
+        'input', 'gradient', 'output',
+        'input_sample', 'input_row', 'input_pixel', 'height', 'width', 'padding_y', 'padding_x',
+        'gradient_sample', 'gradient_row', 'gradient_pixel', 'gradient_height', 'gradient_width',
+        'channels_in', 'channels_out', 'room_in', 'room_out', 'tiles_x', 'tiles', 'run',
+    )  # fmt: skip
+    """Addresses, strides in floats, sizes. `output`: [samples, 36, room in, room out], zeros before. `room_in`: channels in, rounded up to
+    a multiple of `rows`; `room_out`: channels out, to one of `lanes`. `run`: tiles that are transformed at once."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'weight_gradient_v{self.lanes}_{self.rows}'
+
+    def scratch_floats(self, run: int, room_in: int, room_out: int) -> int:
+        """Memory that one job needs."""
+        return 36 * (run * (room_in + room_out) + 2 * self.lanes)
+
+
 Shape = (
     FilterShape
     | WinogradShape
@@ -317,6 +348,7 @@ Shape = (
     | UpsamplingShape
     | FinishShape
     | PictureShape
+    | WeightGradientShape
 )
 
 

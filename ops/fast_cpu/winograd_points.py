@@ -3,6 +3,8 @@
 (Lavin and Gray 2016; Toom 1963, Cook 1966.) The points 0, ±5/8, ±3/2 and infinity round less than the usual 0, ±1, ±2.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -19,3 +21,9 @@ def transform_weights(weight: Tensor) -> Tensor:
     rows.append(torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))  # the point at infinity
     matrix = torch.stack(rows)  # G, [6, 3]
     return torch.einsum('ia,ocab,jb->ijco', matrix, weight.double(), matrix).flatten(0, 1)
+
+
+@lru_cache(maxsize=1)
+def transform_matrix() -> Tensor:
+    """The same for filters of nine numbers each, as a matrix [36, 9], float64."""
+    return transform_weights(torch.eye(9).view(9, 1, 3, 3)).squeeze(1)

@@ -21,6 +21,8 @@ _RESULT = 4
 _TILES = 24
 _PIXELS = 96
 """Of a job, at most; measured."""
+_ROWS = 12
+"""Tiles that Winograd's kernel multiplies together at most: more take long to compile and gain nothing."""
 _MANY_JOBS = 16
 """For each thread: then it does not matter that one may get a job more than another."""
 _MOST_BYTES = 2**30
@@ -261,7 +263,7 @@ def _shape(
     vectors = min((2, 3), key=lambda count: -(-channels_out // (count * lanes)) * count) if channels_out > lanes else 1
     at_once = (24 if wide else 12) // vectors
     if (rows, columns) == (3, 3) and fewest >= 4:
-        return WinogradShape(lanes, at_once, vectors)
+        return WinogradShape(lanes, min(at_once, _ROWS), vectors)
     return ProductShape(lanes, at_once, vectors, activated) if (rows, columns) == (1, 1) else None
 
 

@@ -67,7 +67,7 @@ class WinogradShape:
     lanes: int
     """Channels in a vector."""
     rows: int
-    """Tiles that are multiplied together in registers."""
+    """Tiles that are multiplied together in registers, at most; an even number."""
     vectors: int
     """Vectors of output channels, likewise."""
 
@@ -95,7 +95,7 @@ class WinogradShape:
 
     def scratch_floats(self, run: int, tile_floats: int) -> int:
         """Memory that one job needs."""
-        return 36 * run * (tile_floats + self.panel) + tile_floats
+        return 36 * run * (tile_floats + self.panel) + tile_floats + self.panel
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ throughout a kernel; each lane is a channel. Only the thread that compiles impor
 Every kernel is one C function that does one job: of an array of 64-bit fields, the number of the job, and memory to work in.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from llvmlite import ir
 
@@ -147,6 +147,10 @@ class Array:
         """Write a vector to consecutive numbers."""
         self.kernel.builder.store(value.value, self.at(offset).pointer, align=4)
 
+    def where(self, condition: Any, other: 'Array') -> 'Array':
+        """This one where the condition holds, else `other`."""
+        return Array(self.kernel, self.kernel.builder.select(condition, self.pointer, other.pointer))
+
     def gather(self, stride: Int, first: Int | int = 0) -> Vec:
         """A vector of the numbers `first`, `first` + 1, … of those that lie `stride` apart."""
         builder, value = self.kernel.builder, ir.Constant(self.kernel.vector, ir.Undefined)
@@ -166,6 +170,9 @@ class Array:
     def splat(self, offset: Int | int = 0) -> Vec:
         """One number in every lane."""
         return self.kernel.splat(self.kernel.builder.load(self.at(offset).pointer, typ=_FLOAT, align=4))
+
+
+_Number = TypeVar('_Number', Int, Vec)
 
 
 class Slot:
@@ -310,6 +317,25 @@ class Kernel:
     def either(self, condition: Any) -> Any:
         """Two context managers: `with kernel.either(c) as (yes, no): with yes: …; with no: …`."""
         return self.builder.if_else(condition)
+
+    def pick(self, condition: Any, one: _Number, other: _Number) -> _Number:
+        """`one` if the condition holds, else `other`."""
+        return type(one)(self, self.builder.select(condition, one.value, other.value))
+
+    def choose(self, number: Int, choices: Mapping[int, Callable[[], None]]) -> None:
+        """Do what the choice of that number writes; there must be one."""
+        function = self.builder.function
+        impossible, after = function.append_basic_block('impossible'), function.append_basic_block('after')
+        switch = self.builder.switch(number.value, impossible)
+        for key, write in choices.items():
+            block = function.append_basic_block('choice')
+            switch.add_case(ir.Constant(_I64, key), block)
+            self.builder.position_at_end(block)
+            write()
+            self.builder.branch(after)
+        self.builder.position_at_end(impossible)
+        self.builder.unreachable()
+        self.builder.position_at_end(after)
 
     def call(self, intrinsic: str, *values: Any) -> Any:
         """An intrinsic of LLVM on vectors."""

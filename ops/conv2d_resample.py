@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ops.conv2d import conv2d
 from ops.upfirdn2d import Padding, Sides, add_padding, padding_for_down, padding_for_up, parse_padding, upfirdn2d
 
 
@@ -55,8 +56,8 @@ def conv2d_resample(
 def _convolve(x: Tensor, w: Tensor, padding: Sides = (0, 0, 0, 0), *, stride: int = 1, groups: int = 1) -> Tensor:
     left, right, top, bottom = padding
     if left == right >= 0 and top == bottom >= 0:
-        return torch.conv2d(x, w, stride=stride, padding=(top, left), groups=groups)
-    return torch.conv2d(F.pad(x, padding), w, stride=stride, groups=groups)
+        return conv2d(x, w, stride=stride, padding=(top, left), groups=groups)
+    return conv2d(F.pad(x, padding), w, stride=stride, groups=groups)
 
 
 def _rest(padding: Sides, w: Tensor, up: int) -> Sides:

@@ -7,7 +7,16 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ops.backend import implements
-from ops.fast_cpu import classic, classic_picture, compiled, differentiable, modulated, shared_weights
+from ops.fast_cpu import (
+    classic,
+    classic_picture,
+    compiled,
+    differentiable,
+    learned_convolution,
+    learned_layer,
+    modulated,
+    shared_weights,
+)
 
 _KERNELS, _PLAIN = 10, 0
 """Priorities."""
@@ -22,6 +31,8 @@ def register() -> None:
     implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
     implements('modulated_conv2d', 'cpu', modulated.supports, _KERNELS)(modulated.modulated_conv2d)
     implements('modulated_conv2d', 'cpu', shared_weights.supports, _PLAIN)(shared_weights.modulated_conv2d)
+    implements('classic_layer', 'cpu', learned_layer.supports, _PLAIN)(learned_layer.classic_layer)
+    implements('conv2d', 'cpu', learned_convolution.supports, _PLAIN)(learned_convolution.conv2d)
     implements('filtered_lrelu', 'cpu', supports, _PLAIN)(differentiable.filtered_lrelu)
     implements('upfirdn2d', 'cpu', supports, _PLAIN)(differentiable.upfirdn2d)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd import Function, forward_ad
 from torch.nn import Parameter
 
+from ops.conv2d import ConvSpec, conv2d_reference
 from ops.fast_cpu import library
 from ops.fast_cpu.classic import finish
 from ops.fast_cpu.convolution import convolve, prepared_now
@@ -21,6 +22,8 @@ _RESULT = 4
 _TILES = 24
 """That are transformed at once."""
 _FEWEST_CHANNELS = 8
+_FEWEST_PIXELS = 900
+"""Of a sample; with fewer, what is done once for the weights takes longer than what is gained. Measured."""
 _NOTHING = (float_bits(1.0), float_bits(1.0), float_bits(NO_LIMIT))
 """An activation that changes nothing."""
 
@@ -32,7 +35,8 @@ def fits(x: Tensor, weight: Tensor, padding: tuple[int, int]) -> bool:
         and type(x) in (Tensor, Parameter)
         and forward_ad._current_level < 0
         and x.ndim == 4
-        and x.numel() > 0
+        and x.shape[0] > 0
+        and x.shape[2] * x.shape[3] >= _FEWEST_PIXELS
         and weight.shape[2:] == (3, 3)
         and min(weight.shape[:2]) >= _FEWEST_CHANNELS
         and max(padding) <= 2
@@ -47,7 +51,26 @@ def modulated(x: Tensor, weight: Tensor, factors: Tensor, scale: Tensor | None, 
     """
     if scale is None:
         scale = factors.new_ones(factors.shape[0], weight.shape[0])
+    x = x.contiguous(memory_format=torch.channels_last)
     return _Modulated.apply(x, weight, factors.contiguous(), scale.contiguous(), padding)
+
+
+def supports(x: Tensor, spec: ConvSpec) -> str | None:
+    """None, or why these kernels do not run a plain convolution."""
+    if not spec.needs_gradient:
+        return 'it is for training'
+    if x.dtype != torch.float32:
+        return f'it computes in float32, not {str(x.dtype).removeprefix("torch.")}'
+    if spec.stride > 1 or spec.groups > 1:
+        return 'its kernels have a stride of 1 and one group'
+    return None
+
+
+def conv2d(x: Tensor, w: Tensor, spec: ConvSpec) -> Tensor:
+    """`ops.conv2d` for float32 with gradients: 3x3 by kernels."""
+    if x.ndim != 4 or w.ndim != 4 or w.shape[1] != x.shape[1] or not fits(x, w, spec.padding):
+        return conv2d_reference(x, w, spec)
+    return modulated(x, w, x.new_ones(x.shape[:2]), None, spec.padding)
 
 
 def in_torch(x: Tensor, weight: Tensor, factors: Tensor, scale: Tensor | None, padding: tuple[int, int]) -> Tensor:

@@ -8,7 +8,7 @@ has derivatives of any order.
 import torch
 from torch import Tensor
 
-from ops.fast_cpu import learned_convolution
+from ops.fast_cpu import learned_convolution, modulated
 from ops.modulated_conv2d import ModulationSpec
 
 _EPSILON = 1e-8
@@ -19,7 +19,7 @@ def supports(x: Tensor, spec: ModulationSpec) -> str | None:
     if x.dtype not in (torch.float32, torch.float64):
         return f'it computes in float32 and float64, not {str(x.dtype).removeprefix("torch.")}'
     if not spec.needs_gradient:
-        return 'it is for training'
+        return modulated.supports(x, spec) or 'it is for training'  # the reason that matters is the kernels'
     return None
 
 

@@ -13,7 +13,8 @@ from networks.stylegan2 import NoisePlan, SynthesisLayer
 from ops.backend import report, use_backend
 from ops.classic_layer import classic_layer
 from ops.classic_picture import add_upsampled
-from ops.fast_cpu import classic
+from ops.conv2d import conv2d
+from ops.fast_cpu import classic, learned_convolution
 from ops.filters import setup_filter
 from tests.networks.small import small_stylegan2
 
@@ -218,3 +219,39 @@ def test_a_filtered_twin_runs_by_kernels_too():
         expected = twin(x, w, plan)
     assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
     assert (actual - layer(x, w, plan)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize('demodulate', [True, False])
+def test_a_layer_that_learns_has_the_derivatives_of_the_exact_reference(demodulate, monkeypatch):
+    monkeypatch.setattr(learned_convolution, '_FEWEST_PIXELS', 1)
+    x, weight, styles, bias = tensors_for((3, 19, 21, 9, 14))
+    noise = rand(3, 1, 9, 14, seed=4)
+
+    def everything(dtype: torch.dtype, backend: Any) -> list[Tensor]:
+        given = [one.to(dtype).requires_grad_() for one in (x, weight, styles, bias, noise)]
+        with torch.enable_grad(), use_backend(backend):
+            y = classic_layer(*given[:4], noise=given[4], demodulate=demodulate, clamp=40)
+            first = torch.autograd.grad((y / 10).sin().sum(), given, create_graph=True)
+            second = torch.autograd.grad(sum(one.square().sum() for one in first), given)
+            alone = torch.autograd.grad(classic_layer(*given[:4], demodulate=demodulate).square().sum(), given[:4])
+        return [y, *first, *second, *alone]
+
+    found, exact = everything(torch.float32, 'cpu'), everything(torch.float64, 'reference')
+    for one, other in zip(found, exact, strict=True):
+        assert (one - other).abs().max() <= 3e-5 * other.abs().max()
+
+
+@pytest.mark.parametrize('size', [(2, 16, 16, 30, 31), (1, 9, 8, 31, 30)])
+def test_a_plain_convolution_that_learns_has_the_exact_derivatives(size):
+    x, weight, _, _ = tensors_for(size)
+
+    def everything(dtype: torch.dtype, backend: Any) -> list[Tensor]:
+        given = [one.to(dtype).requires_grad_() for one in (x, weight)]
+        with torch.enable_grad(), use_backend(backend, strict=backend == 'cpu'):
+            y = conv2d(*given, padding=(1, 1))
+            first = torch.autograd.grad((y / 10).sin().sum(), given, create_graph=True)
+            penalty = torch.autograd.grad(first[0].square().sum(), given)  # as in R1
+            return [y, *first, *penalty, *torch.autograd.grad(conv2d(*given, padding=(0, 2)).square().sum(), given)]
+
+    for one, other in zip(everything(torch.float32, 'cpu'), everything(torch.float64, 'reference'), strict=True):
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()

@@ -3,7 +3,13 @@ import torch
 from torch import Tensor
 
 from ops.backend import use_backend
+from ops.fast_cpu import learned_convolution
 from ops.modulated_conv2d import modulated_conv2d
+
+
+@pytest.fixture(autouse=True)
+def small_pictures_by_kernels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learned_convolution, '_FEWEST_PIXELS', 1)
 
 
 @pytest.mark.parametrize('demodulate', [True, False])

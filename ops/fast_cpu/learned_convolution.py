@@ -98,8 +98,9 @@ class _Modulated(Function):
             if found is not None:
                 return (*found, None)
         with torch.enable_grad():
-            given = [one.view_as(one) for one in ctx.saved_tensors]  # so that no path leads from one to another
-            y = in_torch(*given, ctx.padding)
+            given = tuple(one.view_as(one) for one in ctx.saved_tensors)  # so that no path leads from one to another
+            x, weight, factors, scale = given
+            y = in_torch(x, weight, factors, scale, ctx.padding)
             inputs = [one for one, is_wanted in zip(given, wanted, strict=True) if is_wanted]
             parts = iter(torch.autograd.grad(y, inputs, gradients[0], create_graph=True))
         return (*(next(parts) if is_wanted else None for is_wanted in wanted), None)

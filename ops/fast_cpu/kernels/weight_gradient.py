@@ -50,31 +50,11 @@ class _Writer:
 
     def text(self) -> str:
         kernel, shape, number = self.kernel, self.shape, self.number
-        sample, zero = kernel.job, kernel.integer(0)
         self.patch, self.half = kernel.scratch, kernel.scratch.at(36 * shape.lanes)
         tiles = kernel.scratch.at(2 * 36 * shape.lanes)
-        given = _Picture(
-            kernel.array('input').at(sample * number['input_sample']),
-            *(number[name] for name in ('input_row', 'input_pixel', 'height', 'width', 'channels_in')),
-            SIDE,
-            number['padding_y'],
-            number['padding_x'],
-            self._input_transform,
-            tiles,
-            number['room_in'],
-        )
-        gradient = _Picture(
-            kernel.array('gradient').at(sample * number['gradient_sample']),
-            *(number[f'gradient_{name}'] for name in ('row', 'pixel', 'height', 'width')),
-            number['channels_out'],
-            RESULT,
-            zero,
-            zero,
-            self._gradient_transform,
-            tiles.at(number['run'] * number['room_in'] * 36),
-            number['room_out'],
-        )
-        target = kernel.array('output').at(sample * number['room_in'] * number['room_out'] * 36)
+        given = self._given(tiles)
+        gradient = self._gradient(tiles.at(number['run'] * number['room_in'] * 36))
+        target = kernel.array('output').at(kernel.job * number['room_in'] * number['room_out'] * 36)
         with kernel.loop((number['tiles'] + number['run'] - 1) // number['run']) as run:
             first = run * number['run']
             count = number['run'].minimum(number['tiles'] - first)
@@ -82,6 +62,42 @@ class _Writer:
                 self._transform(picture, first, count)
             self._multiply(given, gradient, target, count)
         return kernel.finish()
+
+    def _given(self, tiles: Array) -> _Picture:
+        """The input of the convolution."""
+        kernel, number = self.kernel, self.number
+        return _Picture(
+            source=kernel.array('input').at(kernel.job * number['input_sample']),
+            row=number['input_row'],
+            pixel=number['input_pixel'],
+            height=number['height'],
+            width=number['width'],
+            channels=number['channels_in'],
+            side=SIDE,
+            shift_y=number['padding_y'],
+            shift_x=number['padding_x'],
+            transform=self._input_transform,
+            tiles=tiles,
+            room=number['room_in'],
+        )
+
+    def _gradient(self, tiles: Array) -> _Picture:
+        """The gradient with respect to its result."""
+        kernel, number = self.kernel, self.number
+        return _Picture(
+            source=kernel.array('gradient').at(kernel.job * number['gradient_sample']),
+            row=number['gradient_row'],
+            pixel=number['gradient_pixel'],
+            height=number['gradient_height'],
+            width=number['gradient_width'],
+            channels=number['channels_out'],
+            side=RESULT,
+            shift_y=kernel.integer(0),
+            shift_x=kernel.integer(0),
+            transform=self._gradient_transform,
+            tiles=tiles,
+            room=number['room_out'],
+        )
 
     def _transform(self, picture: _Picture, first: Int, count: Int) -> None:
         """The 36 values of the tiles from number `first` on, all channels."""

@@ -1,6 +1,5 @@
 """The input of the alias-free generators and of configuration B: waves that can be moved (Karras et al. 2021, Sec. 3.1)."""
 
-from math import pi, sqrt
 from typing import cast
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 
 from networks.layers import FullyConnected
 from networks.schedule import InputRecord
+from ops.fourier_features import fourier_features
 
 
 class SynthesisInput(nn.Module):
@@ -31,31 +31,16 @@ class SynthesisInput(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         """w [batch, w_dim] -> [batch, channels, size, size]. Without an affine map, w only says how many."""
-        record = self.record
-        motion = cast(Tensor, self.transform)[None] if self.affine is None else self._motion(self.affine(w))
-        freqs = cast(Tensor, self.freqs)
-        phases = cast(Tensor, self.phases) + (freqs @ motion[:, :2, 2:]).squeeze(2)  # [batch, channels], in turns
-        freqs = freqs @ motion[:, :2, :2]  # [batch, channels, 2], cycles per image width
-        room = max(record.rate / 2 - record.bandwidth, 1e-6)  # none at s = 4, where the fade becomes a step
-        amplitudes = (1 - (freqs.norm(dim=2) - record.bandwidth) / room).clamp(0, 1)
-        x, y = (self._steps(size)[:, None] for size in (record.size, record.height or record.size))
-        across = 2 * pi * x * freqs[:, None, :, 0]  # [batch, x, channels]
-        down = 2 * pi * (y * freqs[:, None, :, 1] + phases[:, None])  # [batch, y, channels]
-        sine, cosine = down.sin() * amplitudes[:, None], down.cos() * amplitudes[:, None]
-        # The sine of a sum: far fewer sines than one for each sample.
-        x = sine[:, :, None] * across.cos()[:, None] + cosine[:, :, None] * across.sin()[:, None]
-        x = x @ (self.weight.t() / sqrt(record.channels))
-        return x.permute(0, 3, 1, 2).expand(w.shape[0], -1, -1, -1)
-
-    def _motion(self, affine: Tensor) -> Tensor:
-        """Rotation times translation times the user's transform, [batch, 3, 3], of the affine map's (r_c, r_s, t_x, t_y)."""
-        cosine, sine, x, y = (affine / affine[:, :2].norm(dim=1, keepdim=True)).unbind(1)
-        zero, one = torch.zeros_like(x), torch.ones_like(x)
-        rotation = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], 1).reshape(-1, 3, 3)
-        translation = torch.stack([one, zero, -x, zero, one, -y, zero, zero, one], 1).reshape(-1, 3, 3)
-        return rotation @ translation @ cast(Tensor, self.transform)
-
-    def _steps(self, size: int) -> Tensor:
-        """Centres of `size` samples along an axis, in image widths from the centre of the canvas."""
-        steps = torch.arange(size, device=self.weight.device, dtype=self.weight.dtype)
-        return (steps + 0.5 - size / 2) / self.record.rate
+        record, buffers = self.record, self._buffers
+        x = fourier_features(
+            None if self.affine is None else self.affine.styles(w),
+            cast(Tensor, buffers['transform']),
+            cast(Tensor, buffers['freqs']),
+            cast(Tensor, buffers['phases']),
+            self.weight,
+            width=record.size,
+            height=record.height or record.size,
+            rate=record.rate,
+            bandwidth=record.bandwidth,
+        )
+        return x.expand(w.shape[0], -1, -1, -1)

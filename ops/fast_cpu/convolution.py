@@ -138,6 +138,12 @@ def convolve(
     return torch.conv2d(scaled, prepared.values, padding=padding).contiguous(memory_format=torch.channels_last)
 
 
+def multiply_pixels(x: Tensor, prepared: PreparedWeight, factors: Tensor, kernel: int, out: Tensor) -> Tensor:
+    """A 1x1 convolution of `x * factors` to the memory `out`, for all channels of all panels."""
+    assert isinstance(prepared.shape, ProductShape)
+    return _product(x, prepared, prepared.shape, factors, kernel, out, (0, 0, 0, 0))
+
+
 def convolve_and_activate(
     x: Tensor, prepared: PreparedWeight, factors: Tensor, bias: Tensor, lrelu: LreluSpec, kernel: int
 ) -> Tensor:
@@ -238,7 +244,7 @@ def _share(number: int, most: int, batch: int) -> int:
 
 
 def _prepare(weight: Tensor, key: tuple[object, ...], *, demodulate: bool, activated: bool) -> PreparedWeight:
-    weight = weight.double()
+    weight = weight.double() if weight.ndim == 4 else weight.double()[:, :, None, None]
     if demodulate:
         weight = weight * weight.square().mean([1, 2, 3], keepdim=True).rsqrt()
     power = weight.square().sum([2, 3]).t().contiguous().float()

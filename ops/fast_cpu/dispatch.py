@@ -16,6 +16,7 @@ from ops.fast_cpu import (
     learned_layer,
     modulated,
     shared_weights,
+    waves,
 )
 
 _KERNELS, _PLAIN = 10, 0
@@ -30,6 +31,7 @@ def register() -> None:
     implements('filtered_lrelu', 'cpu', compiled.supports, _KERNELS)(compiled.filtered_lrelu)
     implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
     implements('modulated_conv2d', 'cpu', modulated.supports, _KERNELS)(modulated.modulated_conv2d)
+    implements('fourier_features', 'cpu', waves.supports, _KERNELS)(waves.fourier_features)
     implements('modulated_conv2d', 'cpu', shared_weights.supports, _PLAIN)(shared_weights.modulated_conv2d)
     implements('classic_layer', 'cpu', learned_layer.supports, _PLAIN)(learned_layer.classic_layer)
     implements('conv2d', 'cpu', learned_convolution.supports, _PLAIN)(learned_convolution.conv2d)

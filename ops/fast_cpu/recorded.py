@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from ops.fast_cpu import blocks
 from ops.fast_cpu.convolution import PreparedWeight
+from ops.fast_cpu.dense import is_plain, latent_key
 from ops.fast_cpu.threads import STEP_WORDS, Step, run_program, workspace_address
 from ops.styles import LatentStyles
 from ops.synthesis_layer import LayerSpec
@@ -133,30 +133,21 @@ def key_of(
 ) -> Key | None:
     """What decides about a layer's program besides its weight; None where a call is unusual."""
     shape, strides, (channels, *_) = x.shape, x.stride(), spec.modulation.weight_shape
-    if len(shape) != 4 or strides[1] != 1 or not _is_plain(bias) or bias.shape != (channels,):
+    if len(shape) != 4 or strides[1] != 1 or not is_plain(bias) or bias.shape != (channels,):
         return None
-    style_key = _style_key(styles, shape)
+    if isinstance(styles, LatentStyles):
+        style_key = latent_key(styles) if (styles.latent.shape[0], styles.weight.shape[0]) == shape[:2] else None
+    else:
+        style_key = () if styles.shape == shape[:2] and is_plain(styles) else None
     if style_key is None or (gain is not None and (gain.dtype is not torch.float32 or not gain.is_cpu)):
         return None
     contents = []
     for f in filters:
-        if f is not None and not _is_plain(f):
+        if f is not None and not is_plain(f):
             return None
         contents.append(None if f is None else string_at(f.data_ptr(), 4 * f.numel()))
     gains = None if gain is None else (gain.shape, gain.stride())
     return spec, shape, strides, style_key, gains, *contents, torch.get_num_threads()
-
-
-def _style_key(styles: Tensor | LatentStyles, x_shape: tuple[int, ...]) -> Key | None:
-    if isinstance(styles, Tensor):
-        return () if styles.shape == x_shape[:2] and _is_plain(styles) else None
-    latent, weight = styles.latent, styles.weight
-    if not _is_plain(weight) or not _is_plain(styles.bias) or latent.dtype is not torch.float32 or not latent.is_cpu:
-        return None
-    sizes = weight.shape
-    if latent.shape != (x_shape[0], sizes[-1]) or sizes[:-1] != x_shape[1:2] or styles.bias.shape != sizes[:-1]:
-        return None
-    return (sizes, latent.stride(), styles.weight_gain, styles.bias_gain) if latent.stride(1) == 1 else None
 
 
 def find(weight: Tensor, key: Key) -> Program | None:
@@ -221,10 +212,6 @@ def _program(given: Given, made: Made, prepared: PreparedWeight, plan: object) -
 
 def _aligned(size: int) -> int:
     return -(-size // _LINE) * _LINE
-
-
-def _is_plain(one: Tensor) -> bool:
-    return one.dtype is torch.float32 and one.is_cpu and one.is_contiguous() and type(one) in (Tensor, Parameter)
 
 
 def _state(weight: Tensor) -> tuple[int, int]:

@@ -235,6 +235,26 @@ class DenseShape:
 
 
 @dataclass(frozen=True, slots=True)
+class WavesShape:
+    """A kernel for waves that can be moved."""
+
+    lanes: int
+    """Channels in a vector; there must be as many, or more."""
+
+    writer: ClassVar[str] = 'waves'
+    fields: ClassVar[tuple[str, ...]] = (
+        'motion', 'transform', 'freqs', 'phases', 'output', 'motion_sample', 'channels', 'width', 'height',
+        'centre_x', 'centre_y', 'one_over_rate', 'bandwidth', 'one_over_room',
+    )  # fmt: skip
+    """`motion`: (r_c, r_s, t_x, t_y) of each sample.  `output`: [samples, height, width, channels].  `centre_x`: in samples."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'waves_v{self.lanes}'
+
+
+@dataclass(frozen=True, slots=True)
 class UpsamplingShape:
     """A kernel for StyleGAN2's layers that double the rate."""
 
@@ -344,6 +364,7 @@ Shape = (
     | ProductShape
     | ModulationShape
     | AdjointShape
+    | WavesShape
     | DenseShape
     | UpsamplingShape
     | FinishShape

@@ -205,7 +205,7 @@ def test_the_report_lists_every_operator_before_any_was_called():
         [sys.executable, '-c', program], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
     assert (
-        "['add_upsampled', 'bias_act', 'classic_layer', 'conv2d', 'filtered_lrelu', 'modulated_conv2d', 'synthesis_layer', 'upfirdn2d']"
+        "['add_upsampled', 'bias_act', 'classic_layer', 'conv2d', 'filtered_lrelu', 'fourier_features', 'modulated_conv2d', 'synthesis_layer', 'upfirdn2d']"
         in output
     )
     assert output.count('not used yet; can run on') >= 1

@@ -1,8 +1,12 @@
 """Minibatches of one process, read ahead by worker processes: the order is that of `training.data`, whoever reads."""
 
+import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -67,6 +71,8 @@ class BatchStream:
         self._batch, self._class_count, self._workers = batch, class_count, workers
         self._next: int | None = None
         self._ahead: Iterator[_Read] | None = None
+        self._children: list[BaseProcess] = []
+        """The workers."""
 
     def __enter__(self) -> 'BatchStream':
         return self
@@ -76,7 +82,7 @@ class BatchStream:
 
     def close(self) -> None:
         """End the workers."""
-        self._ahead, self._next = None, None
+        self._children, self._ahead, self._next = [], None, None
 
     def read(self, first: int) -> Batch:
         """The minibatch whose first image is number `first` of the training. Quick if it follows the one before.
@@ -93,7 +99,10 @@ class BatchStream:
             if self._ahead is None or self._next != first:
                 self._ahead = self._begin(first)
             try:
-                read = next(self._ahead)
+                # One that was killed may have left half a message, for which the loader would wait for ever.
+                with _told_of_children(self._check_children):
+                    self._check_children()
+                    read = next(self._ahead)
                 self._next = first + self._batch
                 return read
             except (RuntimeError, OSError) as error:  # what the loader says when a worker was killed
@@ -116,7 +125,33 @@ class BatchStream:
             generator=torch.Generator(),  # else a loader takes a number from the global one, and resuming would differ
             multiprocessing_context='spawn',  # forked copies of a process with threads or a GPU hang now and then
         )
-        return iter(loader)
+        others = set(multiprocessing.active_children())
+        # The loader's own handler would raise wherever the training happens to be: in a step, or writing a file.
+        with _told_of_children(None):
+            ahead = iter(loader)
+        self._children = [child for child in multiprocessing.active_children() if child not in others]
+        return ahead
+
+    def _check_children(self) -> None:
+        for child in self._children:
+            if child.exitcode is not None:
+                raise RuntimeError(f'process {child.pid} ended with {child.exitcode}')
+
+
+@contextmanager
+def _told_of_children(check: Callable[[], None] | None) -> Iterator[None]:
+    """Inside, `check` is called whenever a child process ends (None: nobody is told); afterwards all is as before.
+
+    Only in the main thread, and where the system has such a signal.
+    """
+    if not hasattr(signal, 'SIGCHLD') or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL if check is None else lambda number, frame: check())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
 
 
 def _as_it_is(read: Any) -> Any:

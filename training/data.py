@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from training.draws import Stream, numpy_generator
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp')
 _FORMATS = ('PNG', 'JPEG', 'WEBP')
 _DECODE_ERRORS = (*READ_ERRORS, SyntaxError, MemoryError, OverflowError, Image.DecompressionBombError)
+_EXACT_MODES = ('RGB', 'L', 'P', '1')
+"""Pictures that become RGB without loss; more bits, transparency and printing colours are choices, which `prepare` makes."""
+_MODE_NAMES = MappingProxyType({'CMYK': 'CMYK', 'I': '16 or 32 bits per channel', 'F': 'floating-point pixels'})
 _MAX_CLASSES = 10_000
 _DAMAGED_SHARE = 0.01
 """Part of the images that may be damaged before training stops."""
@@ -127,9 +131,19 @@ class ImageZip:
         """Width and height of an image, from its header."""
         try:
             with self._files.open(name) as file, Image.open(file, formats=_FORMATS) as image:
-                return image.size
+                size, unusual = image.size, _unusual(image)
+        except UnidentifiedImageError:
+            raise TrainingError(
+                f'{name} in {self.path.name} is no image of a known format ({", ".join(_FORMATS)}); replace it.'
+            ) from None
         except _DECODE_ERRORS as error:
             raise TrainingError(f'{name} in {self.path.name} is no readable image ({error}); replace it.') from error
+        if unusual:
+            raise TrainingError(
+                f'{name} in {self.path.name} has {unusual}; '
+                'make it RGB with 8 bits per channel: use python -m training.dataset prepare.'
+            )
+        return size
 
     def _read_labels(self) -> np.ndarray | None:
         """Class of each image, [count]; None without labels."""
@@ -151,6 +165,15 @@ class ImageZip:
                 f'there may be {_MAX_CLASSES} classes, from 0 on without gaps.'
             )
         return found
+
+
+def _unusual(image: Image.Image) -> str:
+    """What a picture has that cannot be taken over as it is; '' = nothing."""
+    if image.has_transparency_data:
+        return 'transparency'
+    if image.mode in _EXACT_MODES:
+        return ''
+    return _MODE_NAMES.get(image.mode.partition(';')[0], f'pixels of kind {image.mode}')
 
 
 def check_count(images: ImageZip, batch: int) -> None:

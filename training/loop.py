@@ -93,9 +93,10 @@ def _saving_in(run: RunFolder) -> Iterator[None]:
         yield
     except (OSError, BadFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        remedy = 'get the right to write there' if isinstance(error, PermissionError) else 'make room'
         raise TrainingError(
             f'The run in {run.path} cannot be saved ({reason}); what was saved before is whole: '
-            'make room, then repeat the command.'
+            f'{remedy}, then repeat the command.'
         ) from error
 
 

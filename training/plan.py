@@ -1,27 +1,20 @@
 """What a training would be, without training: networks, steps, memory, time, disk (`train.py … --dry-run`)."""
 
-import sys
-import time
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from training.checks import check_options, device_of, group_of
+from training.checks import check_options, device_of
 from training.config import TrainConfig
 from training.data import ImageZip, check_count
-from training.inputs import StepSource, batches_of
-from training.ranks import ALONE
 from training.room import STATES, check_room, room_for, shown_bytes
-from training.shares import share_for
 from training.state import TrainState, new_state
-from training.step import training_step
-
-_HOUR = 3600
+from training.trial import trial
 
 
 def plan(config: TrainConfig) -> Iterator[str]:
-    """Lines for a person, as they become known; the last ones after two steps were tried.
+    """Lines for a person, as they become known; the last ones after some steps were tried.
 
     Raises `TrainingError` for what a training would refuse as well. Writes nothing.
     """
@@ -37,8 +30,7 @@ def plan(config: TrainConfig) -> Iterator[str]:
         yield from _networks(config, state)
         yield from _steps(config, images.side)
         yield from _disk(config, state)
-        yield 'Trying two steps …'
-        yield from _trial(config, images, state, class_count, device)
+        yield from trial(config, images, state, class_count, device)
 
 
 def _classes(count: int) -> str:
@@ -88,48 +80,5 @@ def _disk(config: TrainConfig, state: TrainState) -> Iterator[str]:
         yield 'warning: that is more than is free; choose another --out or a larger --snapshot-kimg.'
 
 
-def _trial(
-    config: TrainConfig, images: ImageZip, state: TrainState, class_count: int, device: torch.device
-) -> Iterator[str]:
-    """The first step has all regularization, the second none."""
-    share = share_for(ALONE, batch=config.batch, group=group_of(config))
-    source = StepSource(
-        config, images, batches_of(config, images, share, class_count, device), class_count, device, share
-    )
-    seconds = []
-    for _ in range(3):  # the first one warms up and is not counted
-        state.step = 0 if len(seconds) < 2 else 1
-        started = time.perf_counter()
-        training_step(state, *source.inputs(state), config, share)
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - started)
-    _, lazy, plain = seconds
-    step = plain + max(lazy - plain, 0) / config.r1_interval
-    hours = -(-config.total_images() // config.batch) * step / _HOUR
-    threads = f', {torch.get_num_threads()} threads' if device.type == 'cpu' else ''
-    yield f'Time          {_hours(hours)} at {config.batch / step:.3g} images/s (measured just now on {device}{threads})'
-    yield (
-        f'Memory        {shown_bytes(_peak(device))} at most so far'
-        if sys.platform != 'win32' or device.type == 'cuda'
-        else ''
-    )
-
-
-def _peak(device: torch.device) -> int:
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows, where the line below is missing
-
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def _parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _hours(hours: float) -> str:
-    if hours >= 48:
-        return f'{hours / 24:.1f} days'
-    return f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.0f} minutes'

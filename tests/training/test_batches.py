@@ -39,6 +39,7 @@ def test_worker_processes_give_the_same_order_from_any_position_and_are_replaced
             (child,) = torch.multiprocessing.active_children()
             assert child.pid is not None
             os.kill(child.pid, signal.SIGKILL)
+            child.join()  # while the training is at something else, it is not told
             found += [reading.read(20), reading.read(24)]
         assert torch.equal(torch.get_rng_state(), random_state)
     for a, b in zip(expected, found, strict=True):

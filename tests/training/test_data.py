@@ -1,9 +1,11 @@
+import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.training.conftest import MakeZip, png
 from training.data import ImageZip, Sampling, image_at, labels_like_data, read_batch, turned
@@ -68,7 +70,7 @@ def test_classes_of_fakes_follow_those_of_the_data(make_zip: MakeZip):
         ([], None, 'holds no images'),
         ([png(8), png(16)], None, '16 x 16 pixels but'),
         ([png(8, height=12)], None, 'crop them square'),
-        ([png(8), b'no picture at all'], None, '001.png in pictures.zip is no readable image'),
+        ([png(8), b'no picture at all'], None, '001.png in pictures.zip is no image of a known format'),
         ([png(8), png(8)], [0], 'no whole-number label for each image'),
         ([png(8)], ['grass'], 'no whole-number label for each image'),
         ([png(8)], [-1], 'labels start at 0'),
@@ -96,3 +98,28 @@ def test_an_image_with_damaged_pixels_is_named(make_zip: MakeZip):
         assert archive.testzip() is None
     with ImageZip(path) as images, pytest.raises(TrainingError, match=r'000\.png in pictures\.zip cannot be decoded'):
         images.image(0)
+
+
+@pytest.mark.parametrize(
+    ('mode', 'file_format', 'what'),
+    [
+        ('RGBA', 'PNG', 'transparency'),
+        ('LA', 'PNG', 'transparency'),
+        ('I;16', 'PNG', '16 or 32 bits per channel'),
+        ('CMYK', 'JPEG', 'CMYK'),
+    ],
+)
+def test_pictures_that_would_lose_something_are_refused_with_what_to_do(
+    make_zip: MakeZip, mode: str, file_format: str, what: str
+):
+    file = io.BytesIO()
+    Image.new(mode, (16, 16)).save(file, file_format)
+    with pytest.raises(TrainingError, match=rf'000.png in pictures.zip has {what}; .*training.dataset prepare'):
+        ImageZip(make_zip([file.getvalue(), png(16)]))
+
+
+def test_grey_pictures_become_rgb_without_loss(make_zip: MakeZip):
+    file = io.BytesIO()
+    Image.linear_gradient('L').resize((16, 16)).save(file, 'PNG')
+    with ImageZip(make_zip([file.getvalue()])) as images:
+        assert np.array_equal(images.image(0)[..., 1], np.asarray(Image.open(file)))

@@ -149,6 +149,7 @@ def test_a_disk_that_takes_no_more_stops_the_run_with_one_sentence_and_keeps_wha
     assert _without_extra_snapshots(outcome(config)) == _without_extra_snapshots(outcome(alone))
 
 
+@pytest.mark.slow  # imports torch in another process
 def test_a_disk_that_is_really_full_stops_the_run_and_with_room_it_goes_on(tmp_path: Path):
     disk = tmp_path / 'disk'
     disk.mkdir()

@@ -1,6 +1,7 @@
 """Modulated convolutions of a layer, with what can be computed once per weight kept beside the weight."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -23,6 +24,8 @@ _PIXELS = 96
 """Of a job, at most; measured."""
 _ROWS = 12
 """Tiles that Winograd's kernel multiplies together at most: more take long to compile and gain nothing."""
+_ROUNDS = 4
+"""Numbers of jobs of a thread to choose from."""
 _MANY_JOBS = 16
 """For each thread: then it does not matter that one may get a job more than another."""
 _MOST_BYTES = 2**30
@@ -171,7 +174,8 @@ def _product(
     batch, channels, height, width = x.shape
     panels, pixels = prepared.values.shape[0], height * width
     out = out.view(batch, height, width, panels * shape.panel).permute(0, 3, 1, 2)
-    runs = -(-pixels // _PIXELS)
+    length = shape.rows * _share(-(-pixels // shape.rows), _PIXELS // shape.rows, batch, lambda rows: rows + 0.2)
+    runs = -(-pixels // length)
     bias, *numbers = activation
     fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr(), bias]
     fields += [
@@ -182,7 +186,7 @@ def _product(
         channels,
         panels,
         pixels,
-        _PIXELS,
+        length,
         runs,
         *numbers,
     ]
@@ -209,7 +213,9 @@ def _winograd(
     out = workspace(batch * (rows * _RESULT + 2 * margin) * full_width * kept)
     out = out.view(batch, rows * _RESULT + 2 * margin, full_width, kept).permute(0, 3, 1, 2)
     tiles, edge = rows * columns, 1 + max(rows, columns)
-    length, edge_length = _share(tiles, _TILES, batch), min(edge, 6 * _share(tiles, _TILES, batch))
+    # A group of tiles that are multiplied together takes as long as three tiles more.
+    length = _share(tiles, _TILES, batch, lambda count: -(-count // 2) * 2 + 3 * -(-count // shape.rows))
+    edge_length = min(edge, 6 * length)
     edge_runs = margin * -(-edge // edge_length)
     runs = -(-tiles // length) + 4 * edge_runs
     tile_floats = -(-channels // 16) * 16 + (16 if channels % 64 == 0 else 0)  # not a power of two: ways of the cache
@@ -235,12 +241,17 @@ def _winograd(
     return out[:, :channels_out, :new_height, :new_width]
 
 
-def _share(number: int, most: int, batch: int) -> int:
-    """How many of a sample's tiles a job gets: `most` or less, so that all threads have the same share."""
+def _share(number: int, most: int, batch: int, cost: Callable[[int], float]) -> int:
+    """How many of a sample's tiles (or the like) a job gets: at most `most`, and such that all threads have the same share.
+
+    `cost`: of a job with so many.
+    """
     jobs, threads = -(-number // most), torch.get_num_threads()
-    if batch * jobs < _MANY_JOBS * threads:
-        jobs = -(-jobs // threads) * threads
-    return -(-number // jobs)
+    if batch * jobs >= _MANY_JOBS * threads:
+        return -(-number // jobs)
+    fewest = -(-jobs // threads)
+    shares = [(rounds, -(-number // (threads * rounds))) for rounds in range(fewest, fewest + _ROUNDS)]
+    return min(shares, key=lambda share: share[0] * cost(share[1]))[1]
 
 
 def _prepare(weight: Tensor, key: tuple[object, ...], *, demodulate: bool, activated: bool) -> PreparedWeight:

@@ -147,6 +147,15 @@ class Array:
         """Write a vector to consecutive numbers."""
         self.kernel.builder.store(value.value, self.at(offset).pointer, align=4)
 
+    def prefetch(self, offset: Int | int = 0) -> None:
+        """Have the line of the cache fetched that holds a number; where there is no memory, nothing happens."""
+        kernel, name = self.kernel, 'llvm.prefetch.p0'
+        if name not in kernel.declared:
+            kind = ir.FunctionType(ir.VoidType(), [_POINTER, _I32, _I32, _I32])
+            kernel.declared[name] = ir.Function(kernel.module, kind, name)
+        reading, often, data = (ir.Constant(_I32, value) for value in (0, 3, 1))
+        kernel.builder.call(kernel.declared[name], [self.at(offset).pointer, reading, often, data])
+
     def where(self, condition: Any, other: 'Array') -> 'Array':
         """This one where the condition holds, else `other`."""
         return Array(self.kernel, self.kernel.builder.select(condition, self.pointer, other.pointer))
@@ -208,7 +217,8 @@ class Kernel:
         """Number of the job that this call does."""
         self.scratch = Array(self, function.args[2])
         """Memory that only this thread uses."""
-        self._declared: dict[str, ir.Function] = {}
+        self.declared: dict[str, ir.Function] = {}
+        """Functions of LLVM that it calls."""
 
     def finish(self) -> str:
         """The kernel as text of LLVM's language."""
@@ -340,10 +350,10 @@ class Kernel:
     def call(self, intrinsic: str, *values: Any) -> Any:
         """An intrinsic of LLVM on vectors."""
         name = f'{intrinsic}.v{self.lanes}f32'
-        if name not in self._declared:
+        if name not in self.declared:
             kind = ir.FunctionType(self.vector, [self.vector] * len(values))
-            self._declared[name] = ir.Function(self.module, kind, name)
-        return self.builder.call(self._declared[name], values)
+            self.declared[name] = ir.Function(self.module, kind, name)
+        return self.builder.call(self.declared[name], values)
 
     def _place(self, field: str) -> Any:
         number = ir.Constant(_I64, self.fields.index(field))

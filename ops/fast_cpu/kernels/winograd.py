@@ -166,6 +166,9 @@ class _Writer:
         with kernel.loop(number['channels_in'], step=lanes) as block:
             channel = block.minimum(number['channels_in'] - lanes)
             scale = self.scales.load(channel)
+            for row in pixels:  # of the next tile, what this one does not have
+                for pixel in row[SIDE - RESULT :]:
+                    pixel.prefetch(channel + number['input_pixel'] * RESULT)
             for half in (slice(0, 3), slice(3, 6)):  # 36 values are too many for the registers
                 columns = [
                     self._input_transform([pixels[y][x].load(channel) for y in range(SIDE)])[half] for x in range(SIDE)

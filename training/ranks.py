@@ -5,6 +5,7 @@ DistributedDataParallel, in `training.gradients`.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -196,4 +197,5 @@ def _message_device() -> torch.device:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split('\n')[0]
+    """What an error says first, without the place in PyTorch's own source that it begins with."""
+    return re.sub(r'^\[[^\]]*\]\s*', '', str(error).strip().split('\n')[0]).split('. ')[0].rstrip('.')

@@ -11,8 +11,9 @@ from torch import multiprocessing
 
 from networks.batch_mean import batch_mean
 from tests.training.test_shares import gradients
+from training.errors import TrainingError
 from training.gan_loss import PHASES
-from training.ranks import ALONE, joined
+from training.ranks import ALONE, joined, telling_who_is_gone
 from training.shares import share_of
 
 
@@ -62,3 +63,14 @@ def test_a_process_on_its_own_exchanges_nothing():
     assert batch_mean(values) is values
     with joined(gpu=False) as ranks:
         assert ranks is ALONE
+
+
+def test_a_lost_connection_is_one_sentence_and_any_other_error_stays_what_it_is():
+    gloo = (
+        '[/src/gloo/pair.cc:553] Connection closed by peer [127.0.0.1]:9113. This is typically caused by a crash.\nmore'
+    )
+    sentence = r'is gone \(Connection closed by peer \[127.0.0.1\]:9113\); what'
+    with pytest.raises(TrainingError, match=sentence), telling_who_is_gone():
+        raise RuntimeError(gloo)
+    with pytest.raises(RuntimeError, match='out of memory'), telling_who_is_gone():
+        raise RuntimeError('out of memory')

@@ -118,7 +118,8 @@ def _tried(subject: _Subject, batch: int) -> _Timing:
             if subject.device.type == 'cuda':
                 torch.cuda.synchronize(subject.device)
             seconds.append(time.perf_counter() - started)
-    return _Timing(batch, *seconds[1:])
+    _, lazy, plain = seconds
+    return _Timing(batch, lazy, plain)
 
 
 @contextmanager

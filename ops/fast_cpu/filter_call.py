@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ops.fast_cpu import blocks, library, polyphase
+from ops.fast_cpu.filter_shape import FilterShape
 from ops.fast_cpu.geometry import (
     NARROWEST,
     align,
@@ -16,20 +17,18 @@ from ops.fast_cpu.geometry import (
     is_mirrored,
     is_mirrored_in_phases,
     lanes_for,
+    nest,
     phases,
     segment_rows,
     share,
     tables,
 )
 from ops.fast_cpu.polyphase import FilteredLrelu
-from ops.fast_cpu.shapes import FilterShape
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 from ops.filtered_lrelu import LreluSpec
 
-_STRIP = 96
+_STRIP = 140
 """Columns of the result that a job makes at most: their part of the grid fits the second-level cache; measured."""
-_FOLDED = 4
-"""Upsampling factor from which on it is faster to compute a phase together with its mirror image; measured."""
 _MOST_TAPS = 256
 """Of all phases and terms of a kernel together: its code has an instruction for each."""
 
@@ -105,17 +104,20 @@ def plan_steps(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, t
     up, down = steps.up, steps.down
     reach, taps = -(-up.x.taps // up.x.up), _taps(steps)
     rank = len(down.taps_x)
-    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, rank, taps.mirrored, taps.up_mirrored, planar)
-    strips, strip = share(down.x.size_out, _STRIP, 4)
+    first_x, shift_x = align(up.x)
+    skipped = shift_x % up.x.up if rank == 1 else 0
+    marks = taps.mirrored, taps.up_mirrored, taps.nested
+    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, rank, *marks, skipped, planar)
+    strips, strip = share(down.x.size_out, _STRIP, shape.outputs)
     blocks = -(-channels // lanes)
     segments, segment = segment_rows(down.y.size_out, blocks * strips, threads)
-    columns = ((strip + 4) * down.x.down + down.x.taps + 2 * up.x.up + reach) * lanes
+    columns = shape.columns(strip)
     clamp = NO_LIMIT if steps.clamp is None else steps.clamp
     harmless = min(0.999 * clamp / taps.largest, NO_LIMIT)
     tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
-    tail += (*align(up.y), *align(up.x), *taps.starts)
-    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless), columns)
-    jobs, scratch = blocks * strips * segments, columns * shape.scratch_rows
+    tail += (*align(up.y), first_x, shift_x, *taps.starts)
+    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless), columns * lanes)
+    jobs, scratch = blocks * strips * segments, shape.scratch_floats(columns)
     sizes = down.y.size_out, down.x.size_out
     return FilterPlan(shape, *sizes, jobs, tail, taps.values, scratch, torch.ones(channels), torch.zeros(channels))
 
@@ -129,6 +131,7 @@ class _Taps:
     """Addresses of the taps up along x and y, and down along x and y."""
     mirrored: bool
     up_mirrored: bool
+    nested: bool
     largest: float
     """Largest value of the grid for inputs of at most 1."""
 
@@ -138,12 +141,15 @@ def _taps(steps: FilteredLrelu) -> _Taps:
     taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
     reach = -(-up.x.taps // up.x.up)
     up_x, up_y = phases(up.x, up.taps_x[0], reach), phases(up.y, up.taps_y[0], reach)
-    up_mirrored = up.x.up >= _FOLDED and is_mirrored_in_phases(up_x) and is_mirrored_in_phases(up_y)
+    up_mirrored = is_mirrored_in_phases(up_x) and is_mirrored_in_phases(up_y)
     largest = float(np.abs(up_x).sum(1).max() * np.abs(up_y).sum(1).max())
     if up_mirrored:
         up_x, up_y = fold(up_x), fold(up_y)
     mirrored = taps_y.shape[1] > 1 and is_mirrored(taps_y) and is_mirrored(taps_x)
-    return _Taps(*tables([up_x, up_y, taps_x, taps_y]), mirrored, up_mirrored, largest)
+    terms = nest(taps_y, taps_x) if mirrored else None
+    if terms is not None:
+        taps_y, taps_x = terms
+    return _Taps(*tables([up_x, up_y, taps_x, taps_y]), mirrored, up_mirrored, terms is not None, largest)
 
 
 def why_not(steps: FilteredLrelu, lanes: int) -> str | None:

@@ -8,6 +8,10 @@ from ops.fast_cpu import library
 from ops.fast_cpu.terms import Axis
 
 _ROUNDING = 2e-7
+_LOST = 1e-9
+"""Part of a filter that may get lost when its terms are changed."""
+_GROWTH = 1.5
+"""How much larger than the filter its terms may be."""
 _SEGMENT = 24
 """Rows that a job makes at least, where columns and channels are too few to share."""
 NARROWEST = 4
@@ -50,6 +54,33 @@ def fold(taps: np.ndarray) -> np.ndarray:
         np.concatenate([taps + taps[:, ::-1], taps - taps[:, ::-1]], 1)[:, [*range(half), *range(2 * half, 3 * half)]]
         / 2
     )
+
+
+def nest(taps_y: np.ndarray, taps_x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The same sum of as many terms, [rank, taps] each, of which each has two taps less than the one before; None where that is inexact.
+
+    A quarter of the filter, Q = L D L' (Cholesky), counted from the middle: term k has no taps before number k. `taps`: mirrored.
+    """
+    rank, taps = taps_y.shape
+    half = taps // 2
+    whole = taps_y.T @ taps_x
+    quarter = whole[half:, half:]
+    if taps % 2 or rank > half or np.abs(whole - whole.T).max() > _ROUNDING * np.abs(whole).max():
+        return None
+    rest, columns, factors = (quarter + quarter.T) / 2, np.zeros((rank, half)), np.zeros(rank)
+    for term in range(rank):
+        factors[term] = rest[term, term]
+        if not factors[term]:
+            return None
+        columns[term, term:] = rest[term, term:] / factors[term]
+        rest = rest - factors[term] * np.outer(columns[term], columns[term])
+    inner = np.concatenate([columns[:, ::-1], columns], 1)
+    outer = inner * factors[:, None]
+    largest = np.abs(outer).T @ np.abs(inner)
+    total = np.abs(whole).sum()
+    if np.abs(rest).sum() > _LOST * total or largest.sum() > _GROWTH * total:
+        return None
+    return (outer, inner) if rank == 1 else (inner, outer)
 
 
 def phases(line: Axis, taps: bytes, reach: int) -> np.ndarray:

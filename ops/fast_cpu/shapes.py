@@ -3,61 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class FilterShape:
-    """A kernel for the filtered leaky ReLU."""
-
-    lanes: int
-    """Channels in a vector."""
-    up: int
-    reach: int
-    """Taps of the up filter per sample of the grid."""
-    down: int
-    taps: int
-    """Of the down filter."""
-    rank: int
-    """Terms of the down filter; each is separable."""
-    mirrored: bool
-    """The terms of the down filter are symmetric along both axes."""
-    up_mirrored: bool
-    """The phases of the up filter are mirror images of each other, in pairs."""
-    planar: bool
-    """Input and output have rows of one channel ([channels, height, width]); else all channels of a pixel lie together."""
-
-    writer: ClassVar[str] = 'filter'
-    fields: ClassVar[tuple[str, ...]] = (
-        'input', 'output', 'bias', 'scale', 'scale_sample',
-        'input_sample', 'input_channel', 'input_row', 'input_pixel',
-        'output_sample', 'output_channel', 'output_row', 'output_pixel',
-        'channels', 'height', 'width', 'new_height', 'new_width',
-        'blocks', 'strips', 'strip', 'segments', 'segment',
-        'first_y', 'shift_y', 'first_x', 'shift_x',
-        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'harmless', 'columns',
-    )  # fmt: skip
-    """Addresses, strides in floats, sizes. `columns`: floats of a row of the grid in scratch memory. `harmless`: inputs below this magnitude
-    cannot reach the clamp."""
-
-    @property
-    def name(self) -> str:
-        """Of the function."""
-        marks = ('u' if self.up_mirrored else '') + ('m' if self.mirrored else '') + ('p' if self.planar else '')
-        return f'filter_v{self.lanes}_u{self.up}x{self.reach}_d{self.down}x{self.taps}_r{self.rank}{marks}'
-
-    @property
-    def input_ring(self) -> int:
-        """Rows of the ring of inputs upsampled along x."""
-        return power_of_two(self.reach)
-
-    @property
-    def grid_ring(self) -> int:
-        """Rows of the ring of activated rows of the grid, which are filtered along x already if the rank is 1."""
-        return power_of_two(self.taps - 1 + self.up)
-
-    @property
-    def scratch_rows(self) -> int:
-        """Rows of the grid that fit the kernel's scratch memory."""
-        return 1 + self.input_ring + self.grid_ring + (self.up if self.rank == 1 else self.rank)
+from ops.fast_cpu.filter_shape import FilterShape
 
 
 @dataclass(frozen=True, slots=True)

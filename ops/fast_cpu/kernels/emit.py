@@ -147,14 +147,17 @@ class Array:
         """Write a vector to consecutive numbers."""
         self.kernel.builder.store(value.value, self.at(offset).pointer, align=4)
 
-    def prefetch(self, offset: Int | int = 0) -> None:
-        """Have the line of the cache fetched that holds a number; where there is no memory, nothing happens."""
+    def prefetch(self, offset: Int | int = 0, *, write: bool = False, cache: int = 1) -> None:
+        """Have the line of the cache fetched that holds a number; where there is no memory, nothing happens.
+
+        `write`: as its owner.  `cache`: 1 = the nearest, 2 = the second, for what is needed later.
+        """
         kernel, name = self.kernel, 'llvm.prefetch.p0'
         if name not in kernel.declared:
             kind = ir.FunctionType(ir.VoidType(), [_POINTER, _I32, _I32, _I32])
             kernel.declared[name] = ir.Function(kernel.module, kind, name)
-        reading, often, data = (ir.Constant(_I32, value) for value in (0, 3, 1))
-        kernel.builder.call(kernel.declared[name], [self.at(offset).pointer, reading, often, data])
+        how, near, data = (ir.Constant(_I32, value) for value in (int(write), 4 - cache, 1))
+        kernel.builder.call(kernel.declared[name], [self.at(offset).pointer, how, near, data])
 
     def where(self, condition: Any, other: 'Array') -> 'Array':
         """This one where the condition holds, else `other`."""

@@ -43,13 +43,13 @@ class FullyConnected(nn.Module):
         x = affine_map(x, self.weight, self.bias, self.weight_gain, self.bias_gain)
         return x if self.activation == 'linear' else bias_act(x, act=self.activation)
 
-    def styles(self, w: Tensor) -> Tensor | LatentStyles:
-        """The output for latents `w`, left to the layer that takes it unless a gradient or a hook wants to see it."""
+    def styles(self, w: Tensor, gain: float = 1.0) -> Tensor | LatentStyles:
+        """`gain` times the output for `w`, left to the layer that takes it unless a gradient or a hook wants to see it."""
         bias = self._parameters['bias']
         watched = torch.is_grad_enabled() or self._forward_hooks or self._forward_pre_hooks
         if watched or bias is None or self.activation != 'linear':
-            return self(w)
-        return LatentStyles(w, self.weight, bias, self.weight_gain, self.bias_gain)
+            return self(w) * gain if gain != 1 else self(w)
+        return LatentStyles(w, self.weight, bias, self.weight_gain * gain, self.bias_gain * gain)
 
 
 class Conv2d(nn.Module):

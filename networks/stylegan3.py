@@ -49,7 +49,7 @@ class SynthesisLayer(nn.Module):
         if update_emas:
             now = batch_mean(x.detach().to(magnitude.dtype).square().mean())
             magnitude.copy_(now.lerp(magnitude, self.magnitude_ema_beta))
-        styles = self.affine(w) / sqrt(record.channels_in * record.kernel**2) if record.torgb else self.affine.styles(w)
+        styles = self.affine.styles(w, 1 / sqrt(record.channels_in * record.kernel**2) if record.torgb else 1.0)
         if runs_in_half(record.half_precision, x, float32):
             x = x.half()
         if not record.filtered:

@@ -10,9 +10,17 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
+from torch.nn import functional as F
 
 from ops.fast_cpu import differentiable, library, recorded
-from ops.fast_cpu.convolution import convolve, convolve_and_activate, is_kept, modulate, prepared_weight
+from ops.fast_cpu.convolution import (
+    PreparedWeight,
+    convolve,
+    convolve_and_activate,
+    is_kept,
+    modulate,
+    prepared_weight,
+)
 from ops.fast_cpu.dense import styles_by_kernel
 from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_filter
 from ops.fast_cpu.recorded import Made
@@ -105,7 +113,7 @@ def synthesis_layer(
         return synthesis_layer_reference(*call) if y is None else y
     if program.from_latents and isinstance(styles, LatentStyles):
         return program.run((x, bias, input_gain, styles.latent, styles.weight, styles.bias))
-    styles = styles if isinstance(styles, Tensor) else styles.compute()
+    styles = _styles(styles, key)
     if program.modulates:
         return program.run((x, bias, input_gain, styles))
     factors = modulate(styles, input_gain, program.prepared, demodulate=spec.modulation.demodulate)
@@ -123,17 +131,17 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
     if prepared.shape is not None and convolution is None:
         _remember((spec, x.shape[1:2]), prepared.shape)
         return None
+    if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
+        return _bare_run(call, key, prepared, convolution)
+    plan = None if unfiltered else _layer_plan(x, weight, up_filter, down_filter, spec)
+    kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]))
+    if kernel is None and not unfiltered:
+        return None
     with recording() as steps:
         styles = _styles(latents, key)
         mapped = len(steps)
         factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
         modulated = len(steps) > mapped
-        if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
-            return convolve_and_activate(x, prepared, factors, bias, lrelu, convolution)
-        plan = None if unfiltered else _layer_plan(x, weight, up_filter, down_filter, spec)
-        kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]))
-        if kernel is None and not unfiltered:
-            return None
         signal = convolve(x, prepared, factors, padding, convolution)
         if kernel is None or not isinstance(plan, FilterPlan):  # an unfiltered non-linearity, m = 1
             y = signal if scale is None else signal * scale[:, :, None, None]
@@ -142,6 +150,19 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
     if key is not None and is_kept(weight, prepared):
         made = Made(steps, latents if mapped else None, styles if modulated else None, factors, scale, signal, out)
         recorded.keep(weight, key, (x, bias, input_gain), made, prepared, plan)
+    return out
+
+
+def _bare_run(call: _Call, key: recorded.Key | None, prepared: PreparedWeight, kernel: int) -> Tensor:
+    """A layer without filters, which is one kernel."""
+    x, weight, latents, input_gain, _, _, bias, spec = call
+    assert isinstance(prepared.shape, ProductShape)
+    factors, _ = modulate(_styles(latents, key), input_gain, prepared, demodulate=False)
+    bias = F.pad(bias, (0, prepared.values.shape[0] * prepared.shape.panel - bias.shape[0]))
+    with recording() as steps:
+        out = convolve_and_activate(x, prepared, factors, bias, spec.lrelu, kernel)
+    if key is not None and is_kept(weight, prepared):
+        recorded.keep(weight, key, (x, None, None), Made(steps, None, None, factors, None, None, out), prepared, bias)
     return out
 
 

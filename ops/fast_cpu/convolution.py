@@ -150,10 +150,10 @@ def multiply_pixels(x: Tensor, prepared: PreparedWeight, factors: Tensor, kernel
 def convolve_and_activate(
     x: Tensor, prepared: PreparedWeight, factors: Tensor, bias: Tensor, lrelu: LreluSpec, kernel: int
 ) -> Tensor:
-    """A 1x1 convolution of `x * factors`, plus bias, activated."""
+    """A 1x1 convolution of `x * factors`, plus bias (which may have a number for each channel of all panels), activated."""
     assert isinstance(prepared.shape, ProductShape)
     channels = prepared.values.shape[0] * prepared.shape.panel
-    bias = F.pad(bias, (0, channels - bias.shape[0]))
+    bias = bias if bias.shape[0] == channels else F.pad(bias, (0, channels - bias.shape[0]))
     out = torch.empty(x.shape[0] * x.shape[2] * x.shape[3] * channels)
     clamp = NO_LIMIT if lrelu.clamp is None else lrelu.clamp
     activation = (bias.data_ptr(), float_bits(lrelu.slope), float_bits(lrelu.gain), float_bits(clamp))

@@ -46,8 +46,8 @@ class Made:
     factors: Tensor
     scale: Tensor | None
     """Of the input and output channels."""
-    signal: Tensor
-    """The convolution's result."""
+    signal: Tensor | None
+    """The convolution's result, unless it is the layer's."""
     out: Tensor
 
     def given(self) -> tuple[Tensor | None, ...]:
@@ -60,6 +60,8 @@ class Made:
 
     def between(self) -> tuple[Tensor, ...]:
         """What lies between its kernels."""
+        if self.signal is None:
+            return ()
         if self.styles is None or self.scale is None:
             return (self.signal,)
         made = (self.signal, self.factors, self.scale)
@@ -142,10 +144,11 @@ def key_of(
     if style_key is None or (gain is not None and (gain.dtype is not torch.float32 or not gain.is_cpu)):
         return None
     contents = []
-    for f in filters:
-        if f is not None and not is_plain(f):
+    # Without filters, the kernel reads a copy of the bias.
+    for one in filters if any(f is not None for f in filters) else (bias,):
+        if one is not None and not is_plain(one):
             return None
-        contents.append(None if f is None else string_at(f.data_ptr(), 4 * f.numel()))
+        contents.append(None if one is None else string_at(one.data_ptr(), 4 * one.numel()))
     gains = None if gain is None else (gain.shape, gain.stride())
     return spec, shape, strides, style_key, gains, *contents, torch.get_num_threads()
 
@@ -182,7 +185,8 @@ def _program(given: Given, made: Made, prepared: PreparedWeight, plan: object) -
     given = (*given[:2], given[2] if modulates else None, *made.given())
     tensors = enumerate((*given, made.out, *between))
     numbers = {one.data_ptr(): number for number, one in tensors if one is not None}
-    steps = made.steps[-2 - modulates - from_latents :]  # a layer that does not modulate starts behind its styles
+    # A layer that does not modulate starts behind its styles.
+    steps = made.steps[-1 - bool(between) - modulates - from_latents :]
     words, start = array('q'), 8 * STEP_WORDS * len(steps)
     for step in steps:
         words.extend((step.kernel, step.jobs, start))
@@ -203,7 +207,7 @@ def _program(given: Given, made: Made, prepared: PreparedWeight, plan: object) -
         len(steps),
         max(step.jobs for step in steps),
         max(step.scratch_floats for step in steps),
-        (tuple(made.out.shape), made.out.stride(), made.out.numel()),
+        (tuple(made.out.shape), made.out.stride(), made.out.shape[0] * made.out.stride(0)),
         tuple(starts),
         prepared,
         plan,

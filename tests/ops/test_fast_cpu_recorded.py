@@ -117,6 +117,25 @@ def test_styles_may_be_left_to_the_layer(channels, features, batch, demodulate):
         weight.mul_(0.9)
 
 
+def to_colours() -> Layer:
+    """Without filters: one kernel."""
+    layer = Layer(kernel=1, down_filter=None, demodulate=False)
+    layer.up_filter = None
+    layer.options |= {'up': 1, 'down': 1, 'padding': 0, 'slope': 1.0, 'gain': 1.0}
+    return layer
+
+
+def test_a_layer_without_filters_is_a_program_too_and_sees_its_bias_change(monkeypatch):
+    layer = to_colours()
+    first = layer.assert_right(1)
+    forbid_recording(monkeypatch)
+    assert torch.equal(layer.assert_right(1), first)
+    layer.assert_right(5)
+    monkeypatch.undo()
+    layer.bias.add_(1)
+    assert not torch.equal(layer.assert_right(1), first)
+
+
 def change_weight(layer: Layer) -> None:
     layer.weight.mul_(rand(19, 17, 1, 1, seed=7))
 

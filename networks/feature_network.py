@@ -86,6 +86,8 @@ class FeatureNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """[batch, 3, side, side] -> features of strides 2, 4, 8, 16, with `CHANNELS` channels."""
+        if images.device.type == 'cpu':  # a tenth faster there
+            images = images.contiguous(memory_format=torch.channels_last)
         x = self.stem(images * cast(Tensor, self.scale) + cast(Tensor, self.offset))
         found = []
         for index, stage in enumerate(self.stages):

@@ -29,7 +29,9 @@ class GradientSum:
         if ranks.count > 1:
             # Buffers are kept equal by what they are computed from (`networks.batch_mean`), and some terms leave out some
             # parameters: R1 does not depend on the last bias.
-            self._shared = DistributedDataParallel(_Term(network), forward_sync_buffers=False, find_unused_parameters=True)
+            self._shared = DistributedDataParallel(
+                _Term(network), forward_sync_buffers=False, find_unused_parameters=True
+            )
 
     def add(self, term: Term, *, more_follow: bool = False) -> Report:
         """Add the gradients of `term`, which is called once; returns its report.

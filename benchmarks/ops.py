@@ -1,10 +1,11 @@
 """Every operator on every backend of this machine against its definition, in one interleaved run; and against the machine's ceilings.
 
-python -m benchmarks.ops [--channel-base N] [--rounds N] [--threads N] [--device cpu|cuda] [--gradients] [--markdown | --json]
+python -m benchmarks.ops [--channel-base N] [--rounds N] [--threads N] [--device cpu|cuda] [--gradients] [--keep-freed] [--markdown | --json]
 
 'reference' is the definition, step by step: zeros inserted, convolutions at the high rate, samples dropped, weights modulated
 for each sample. 'torch' is our better version in plain torch. The filtered leaky ReLU is that of every layer of StyleGAN3-T and -R at
 256 pixels. Each round times every backend once; a ratio compares times of the same round. Median and range of the rounds.
+Each backend starts from what the convolution before leaves there: rows of one channel, or with kernels all channels of a pixel together.
 'roof' is the achieved part of what `benchmarks.roofline` counts and measures; 'error' is against float64, relative to the largest value.
 """
 
@@ -34,6 +35,7 @@ from ops.bias_act import bias_act
 from ops.fast_cpu import library
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import setup_filter
+from ops.memory import keep_freed_memory
 from ops.modulated_conv2d import modulated_conv2d
 from ops.upfirdn2d import downsample2d, upsample2d
 
@@ -61,6 +63,8 @@ class Options:
     """Also time the backward pass."""
     clock: Literal['wall', 'cpu'] = 'wall'
     """'cpu': processor time, for one thread on a machine that is busy with other things."""
+    keep_freed: bool = False
+    """Keep freed memory for the next tensor, as the program does; else every large tensor of torch is new pages from the system."""
     json: bool = False
     """Print JSON instead of a table."""
     markdown: bool = False
@@ -75,6 +79,12 @@ class Subject:
     case: str
     call: Callable[[torch.dtype], Tensor]
     work: Work | None = None
+    by_kernels: Callable[[torch.dtype], Tensor] | None = None
+    """The same on the channels of a pixel together, as the kernels of the convolution before leave it; None = `call`."""
+
+    def called(self, backend: BackendName) -> Callable[[torch.dtype], Tensor]:
+        """The call on what the convolution before leaves on that backend."""
+        return self.by_kernels if backend == 'cpu' and self.by_kernels is not None else self.call
 
 
 @dataclass(frozen=True)
@@ -167,10 +177,13 @@ def _layer(family: str, record: LayerRecord, random: _Random) -> Subject:
     filters = [None if f is None else f.to(device) for f in (record.up_filter(), record.down_filter())]
     around = record.padding(record.up_taps, record.down_taps)
 
-    def call(dtype: torch.dtype) -> Tensor:
+    together = x(torch.float32).detach().contiguous(memory_format=torch.channels_last)
+    together.requires_grad_(random.options.gradients)
+
+    def call(dtype: torch.dtype, given: Tensor | None = None) -> Tensor:
         up_filter, down_filter = (None if f is None else f.to(dtype) for f in filters)
         return filtered_lrelu(
-            x(dtype),
+            x(dtype) if given is None else given,
             up_filter,
             down_filter,
             bias(dtype),
@@ -182,7 +195,7 @@ def _layer(family: str, record: LayerRecord, random: _Random) -> Subject:
 
     what = f'{record.channels} ch, {record.size_in}→{record.size}, up {record.up_factor}'
     name = f'{family}-{random.options.side} L{record.index}, {what}{", radial" if record.radial else ""}'
-    return Subject('filtered_lrelu', name, call, filter_work(record))
+    return Subject('filtered_lrelu', name, call, filter_work(record), lambda dtype: call(dtype, together))
 
 
 def clock_of(options: Options) -> Callable[[], float]:
@@ -190,11 +203,11 @@ def clock_of(options: Options) -> Callable[[], float]:
     return time.perf_counter if options.clock == 'wall' else time.process_time
 
 
-def seconds(subject: Subject, options: Options) -> float:
+def seconds(subject: Subject, backend: BackendName, options: Options) -> float:
     """Time of one call."""
-    clock = clock_of(options)
+    clock, call = clock_of(options), subject.called(backend)
     start = clock()
-    result = subject.call(torch.float32)
+    result = call(torch.float32)
     if options.gradients:
         result.square().sum().backward()
     if options.device == 'cuda':
@@ -213,8 +226,9 @@ def measure(subject: Subject, names: list[BackendName], ceiling: Ceiling, option
     for name in names:  # the first call of each compiles and warms up
         try:
             with use_backend(name, strict=True):
-                errors[name] = float((subject.call(torch.float32).detach() - exact).abs().max() / exact.abs().max())
-                quick[name] = _AT_ONCE if seconds(subject, options) < _QUICK_SECONDS else 1
+                result = subject.called(name)(torch.float32).detach()
+                errors[name] = float((result - exact).abs().max() / exact.abs().max())
+                quick[name] = _AT_ONCE if seconds(subject, name, options) < _QUICK_SECONDS else 1
             times[name] = []
         except RuntimeError as error:
             if name != 'torch':  # what has no better version in torch is its own
@@ -223,8 +237,8 @@ def measure(subject: Subject, names: list[BackendName], ceiling: Ceiling, option
         for name, history in times.items():
             with use_backend(name, strict=True):
                 if name not in ('reference', 'torch'):
-                    seconds(subject, options)  # what ran before has filled the caches with its own
-                history.append(statistics.median(seconds(subject, options) for _ in range(quick[name])))
+                    seconds(subject, name, options)  # what ran before has filled the caches with its own
+                history.append(statistics.median(seconds(subject, name, options) for _ in range(quick[name])))
     timed = []
     for name, history in times.items():
         ratios = [one / other for one, other in zip(times['reference'], history, strict=True)]
@@ -293,6 +307,8 @@ def main(options: Options) -> None:
     """Print the table."""
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.keep_freed:
+        keep_freed_memory()
     states = backends()
     names: list[BackendName] = ['reference', 'torch']
     for name in ('cpu', 'cuda'):

@@ -1,9 +1,14 @@
 """Train a generator: `train.py PRESET --data ZIP --out RUNS_DIR`. The same command again continues the run."""
 
+import os
 import signal
 import sys
 from dataclasses import replace
 from types import FrameType
+
+if __name__ == '__main__':
+    # Before torch is imported: its idle threads shall soon sleep; spinning, they take the cores from compiled kernels.
+    os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 import tyro
 

@@ -8,6 +8,7 @@ step: zeros inserted, convolutions at the high rate, samples dropped, weights mo
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -15,10 +16,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+if __name__ == '__main__':
+    os.environ.setdefault('GOMP_SPINCOUNT', '10000')  # as train.py does
+
 import torch
 import tyro
 
 from ops.backend import use_backend
+from ops.memory import keep_freed_memory
 from training.checks import device_of, group_of
 from training.config import TrainConfig
 from training.data import Batch, one_hot
@@ -47,6 +52,8 @@ class Options:
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'
     threads: int = 1
     """CPU threads."""
+    keep_freed: bool = True
+    """Keep freed memory for the next tensor, as the program does; without, as torch does by itself."""
     json: bool = False
     """Print JSON."""
 
@@ -70,9 +77,9 @@ class Result:
     ours: Speed
     torch: Speed
     reference: Speed
-    ratio: float
-    """How many times faster ours is than the reference: median of the ratios of neighbouring steps."""
-    torch_ratio: float
+    ratio: tuple[float, float, float]
+    """How many times faster ours is than the reference: lowest, median and highest ratio of neighbouring steps."""
+    torch_ratio: tuple[float, float, float]
     """Likewise than plain torch."""
 
 
@@ -94,7 +101,7 @@ def measure(options: Options) -> Result:
             if step >= _WARM_UP:
                 seconds[name].append(taken)
     ratio, torch_ratio = (
-        statistics.median(slow / fast for fast, slow in zip(seconds['ours'], seconds[name], strict=True))
+        _spread([slow / fast for fast, slow in zip(seconds['ours'], seconds[name], strict=True)])
         for name in ('reference', 'torch')
     )
     speeds = {name: _speed(values, config.batch) for name, values in seconds.items()}
@@ -119,6 +126,10 @@ def _seconds_of_step(config: TrainConfig, state: TrainState, side: int, device: 
         return time.perf_counter() - started
 
 
+def _spread(values: list[float]) -> tuple[float, float, float]:
+    return min(values), statistics.median(values), max(values)
+
+
 def _speed(seconds: list[float], batch: int) -> Speed:
     return Speed(batch / statistics.median(seconds), min(seconds) * 1000)
 
@@ -126,6 +137,8 @@ def _speed(seconds: list[float], batch: int) -> Speed:
 def main(arguments: list[str] | None = None) -> int:
     """Prints the result."""
     options = tyro.cli(Options, args=arguments, description=__doc__)
+    if options.keep_freed:
+        keep_freed_memory()
     result = measure(options)
     if options.json:
         print(json.dumps(asdict(result)))
@@ -133,7 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f'{result.preset}, {options.side} px, batch {result.batch}, {result.device}, {options.threads} thread(s)')
     for name, speed in (('ours', result.ours), ('torch', result.torch), ('reference', result.reference)):
         print(f'  {name:10} {speed.images_per_second:8.2f} images/s   fastest step {speed.fastest_step_ms:8.1f} ms')
-    print(f'  ours is {result.ratio:.2f} times as fast as the reference, {result.torch_ratio:.2f} times as plain torch')
+    for name, (low, median, high) in (('the reference', result.ratio), ('plain torch', result.torch_ratio)):
+        print(f'  ours is {median:.2f} [{low:.2f}-{high:.2f}] times as fast as {name}')
     return 0
 
 

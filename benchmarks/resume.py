@@ -8,10 +8,12 @@ averages, augmentation, progress, snapshots and statistics are compared with tho
 Exit code 1 if anything differs. Needs a system with fork (Linux, macOS).
 """
 
+import importlib
 import io
 import itertools
 import json
 import os
+import pkgutil
 import random
 import shutil
 import signal
@@ -20,6 +22,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +35,7 @@ from PIL import Image
 from networks.config import AliasFreeConfig, DiscriminatorConfig, MappingConfig, StyleGAN2Config
 from networks.files.mapped import mapped_file
 from networks.files.safetensors_file import read_header, read_tensors
+from ops.fast_cpu import kernels
 from training.config import TrainConfig
 from training.loop import train
 from training.run_folder import RunFolder
@@ -195,7 +199,7 @@ def _without_times(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def kill_and_compare(options: Options, folder: Path) -> Result:
     """Kills trainings of both families in turns, and compares the continuation after each kill."""
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # loads much, which the children then need not do
+    _load_what_children_need()
     trials = [_Trial(folder, options.steps, stylegan2=stylegan2) for stylegan2 in (False, True)]
     result = Result()
     if options.instants == 'files':
@@ -214,6 +218,14 @@ def kill_and_compare(options: Options, folder: Path) -> Result:
             return result
         trial.remove()
     return result
+
+
+def _load_what_children_need() -> None:
+    """Children then need not load it, and all of them compute by the same code even if a file of the program changes meanwhile."""
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    for module in pkgutil.iter_modules(kernels.__path__):
+        with suppress(ImportError):  # without llvmlite there are no kernels
+            importlib.import_module(f'{kernels.__name__}.{module.name}')
 
 
 class _Trial:

@@ -20,8 +20,10 @@ _ONE = torch.tensor(1.0)
 _RESULT = 4
 """Side of the tile that Winograd's algorithm computes at once."""
 _TILES = 24
-_PIXELS = 96
 """Of a job, at most; measured."""
+_PIXELS = 384
+"""Of a job of the 1x1 kernel, at most; fewer where more than `_PIXEL_FLOATS` would not stay in the cache; measured."""
+_PIXEL_FLOATS = 2**16
 _ROWS = 12
 """Tiles that Winograd's kernel multiplies together at most: more take long to compile and gain nothing."""
 _ROUNDS = 4
@@ -174,7 +176,8 @@ def _product(
     batch, channels, height, width = x.shape
     panels, pixels = prepared.values.shape[0], height * width
     out = out.view(batch, height, width, panels * shape.panel).permute(0, 3, 1, 2)
-    length = shape.rows * _share(-(-pixels // shape.rows), _PIXELS // shape.rows, batch, lambda rows: rows + 0.2)
+    most = min(_PIXELS, _PIXEL_FLOATS // channels) // shape.rows + 1
+    length = shape.rows * _share(-(-pixels // shape.rows), most, batch, lambda rows: rows + 0.2)
     runs = -(-pixels // length)
     bias, *numbers = activation
     fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr(), bias]

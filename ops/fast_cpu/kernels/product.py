@@ -36,7 +36,8 @@ class _Writer:
 
     def text(self) -> str:
         kernel, shape, number = self.kernel, self.shape, self.number
-        sample, first = kernel.job // number['runs'], kernel.job % number['runs'] * number['run']
+        # Jobs are taken from the last one to the first, but memory is fetched early when it is read forwards.
+        sample, first = kernel.job // number['runs'], (number['runs'] - 1 - kernel.job % number['runs']) * number['run']
         last = (first + number['run']).minimum(number['pixels'])
         source = kernel.array('input').at(sample * number['input_sample'])
         target = kernel.array('output').at(sample * number['output_sample'])

@@ -108,7 +108,7 @@ class _Writer:
         kernel, number, pick = self.kernel, self.number, self.kernel.pick
         edge = self._edge(index)
         run = pick(on_edge, number['edge_run'], number['run'])
-        piece = pick(on_edge, index % number['edge_runs'].maximum(1), index - number['edge_runs'] * 4)
+        piece = pick(on_edge, index % number['edge_runs'].maximum(1), number['runs'] - 1 - index)  # forwards
         # A row of the result has two samples more than the picture, a column without its ends as many.
         along = edge.inputs // RESULT + pick(edge.across, kernel.integer(1), kernel.integer(0))
         tiles = pick(on_edge, along, number['tiles'])

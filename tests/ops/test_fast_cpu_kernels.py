@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ops.backend import report, use_backend
 from ops.fast_cpu import compiled, convolution, library, polyphase, threads
+from ops.fast_cpu.geometry import nest
+from ops.fast_cpu.terms import separable_terms
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import lowpass
 from ops.synthesis_layer import LayerOptions, synthesis_layer
@@ -96,6 +98,49 @@ def test_filtered_lrelu_equals_the_reference_for_odd_filters_and_paddings(up_fil
     for height, width in itertools.product((5, 8, 21), (6, 13, 80)):
         x, bias = rand(1, 9, height, width, seed=height + width), rand(9)
         assert_close(by_kernel('filtered_lrelu', call, x, bias), exact(call, x, bias), 2e-6)
+
+
+@pytest.mark.parametrize(
+    'up, down, filters',
+    [
+        (2, 2, ('even', 'radial')),
+        (3, 2, ('odd', 'odd')),
+        (3, 1, ('even', 'flat')),
+        (5, 2, ('even', 'even')),
+        (6, 4, ('odd', 'even')),
+        (8, 1, ('even', None)),
+    ],
+)
+def test_several_strips_of_columns_join_without_a_seam_for_any_factors(up, down, filters):
+    known = {'even': lowpass(12, 8.0, 10.0, 64), 'radial': FILTERS['radial'][1], 'odd': ASYMMETRIC[:5], 'flat': FLAT}
+    up_filter, down_filter = (None if name is None else known[name] for name in filters)
+
+    def call(x):
+        return filtered_lrelu(x, up_filter, down_filter, up=up, down=down, padding=(up, 2, 3, up), clamp=1.5)
+
+    x = rand(1, 5, 9, 300 * down // up + 7).contiguous(memory_format=torch.channels_last)
+    assert_close(by_kernel('filtered_lrelu', call, x), exact(call, x), 2e-6)
+
+
+@pytest.mark.parametrize('cutoff, half_width', [(1.0, 4.0), (4.0, 8.0), (8.0, 10.0), (16.0, 5.0)])
+def test_terms_of_a_radial_filter_lose_two_taps_each_and_still_sum_to_it(cutoff, half_width):
+    f = lowpass(12, cutoff, half_width, 64, radial=True)
+    taps = separable_terms(f, flip=False, gain=1.0, precise=False)
+    nested = nest(*taps)
+    assert nested is not None
+    assert torch.allclose(
+        torch.from_numpy(nested[0].T @ nested[1]), torch.from_numpy(taps[0].T @ taps[1]), rtol=0, atol=1e-9
+    )
+    for number, (first, second) in enumerate(zip(*nested, strict=True)):
+        assert not first[6 - number : 6 + number].any()
+        assert not second[6 - number : 6 + number].any()
+        if len(nested[0]) > 1:
+            assert first[5 - number] == first[6 + number] == 1
+
+
+def test_a_filter_that_differs_along_its_axes_keeps_its_own_terms():
+    mirrored = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 2, 2, 1])) / 48
+    assert nest(*separable_terms(mirrored, flip=False, gain=1.0, precise=False)) is None
 
 
 def test_a_view_with_gaps_and_a_transposed_view_give_the_same():

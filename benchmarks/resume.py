@@ -200,17 +200,18 @@ def _without_times(row: Mapping[str, Any]) -> dict[str, Any]:
 def kill_and_compare(options: Options, folder: Path) -> Result:
     """Kills trainings of both families in turns, and compares the continuation after each kill."""
     _load_what_children_need()
-    trials = [_Trial(folder, options.steps, stylegan2=stylegan2) for stylegan2 in (False, True)]
     result = Result()
     if options.instants == 'files':
-        for trial in trials:
-            number = 0
+        for stylegan2 in (False, True):
+            trial, number = _Trial(folder, options.steps, stylegan2=stylegan2), 0
             while trial.is_killed(result, kill_at_access=number, afresh=True):
                 number += 1
         return result
-    instants = random.Random(options.seed)
-    for trial in itertools.cycle(trials):  # a training is killed again and again until it comes to its end
-        while result.kills < options.kills and trial.is_killed(
+    instants, trials = random.Random(options.seed), {}
+    for stylegan2 in itertools.cycle((False, True)):
+        trial = trials.get(stylegan2) or _Trial(folder, options.steps, stylegan2=stylegan2)
+        trials[stylegan2] = trial
+        while result.kills < options.kills and trial.is_killed(  # again and again, until it comes to its end
             result, kill_after=instants.uniform(0, trial.seconds), afresh=False
         ):
             pass

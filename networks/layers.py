@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ops.backend import needs_gradient
 from ops.bias_act import ACTIVATIONS, ActivationName, bias_act
 from ops.conv2d_resample import conv2d_resample
 from ops.filters import setup_filter
@@ -46,7 +47,7 @@ class FullyConnected(nn.Module):
     def styles(self, w: Tensor, gain: float = 1.0) -> Tensor | LatentStyles:
         """`gain` times the output for `w`, left to the layer that takes it unless a gradient or a hook wants to see it."""
         bias = self._parameters['bias']
-        watched = torch.is_grad_enabled() or self._forward_hooks or self._forward_pre_hooks
+        watched = self._forward_hooks or self._forward_pre_hooks or needs_gradient(w, self.weight, bias)
         if watched or bias is None or self.activation != 'linear':
             return self(w) * gain if gain != 1 else self(w)
         return LatentStyles(w, self.weight, bias, self.weight_gain * gain, self.bias_gain * gain)

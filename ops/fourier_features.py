@@ -46,7 +46,7 @@ def fourier_features(
     each point of the picture comes from after these.  `freqs` [channels, 2]: cycles per image width along x and y.
     `phases` [channels]: turns.  `weight`: [channels, channels].  Returns [batch or 1, channels, height, width].
     """
-    if torch.is_grad_enabled() and isinstance(motion, LatentStyles):
+    if isinstance(motion, LatentStyles) and motion.need_gradient():
         motion = motion.compute()
     moved = None if isinstance(motion, LatentStyles) else motion
     spec = WaveSpec(width, height, rate, bandwidth, needs_gradient(moved, transform, freqs, phases, weight))

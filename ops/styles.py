@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ops.backend import needs_gradient
+
 
 class LatentStyles(NamedTuple):
     """An affine map of a latent: bias_gain * bias + weight_gain * weight latent."""
@@ -17,6 +19,10 @@ class LatentStyles(NamedTuple):
     """[channels]."""
     weight_gain: float
     bias_gain: float
+
+    def need_gradient(self) -> bool:
+        """Whether autograd records what they are computed by."""
+        return needs_gradient(self.latent, self.weight, self.bias)
 
     def compute(self) -> Tensor:
         """The styles, [batch, channels], in the latent's precision."""

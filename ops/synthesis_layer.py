@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import sqrt
 
-import torch
 from torch import Tensor
 
 from ops.backend import implements, needs_gradient, pick
@@ -68,11 +67,10 @@ def synthesis_layer(
     Returns [batch, out channels, new height, new width], on the CPU with the channels of a pixel together
     (`torch.channels_last`) where that is faster.
     """
-    if torch.is_grad_enabled():
-        styles = styles if isinstance(styles, Tensor) else styles.compute()
-        gradient = needs_gradient(x, weight, styles, input_gain, bias, up_filter, down_filter)
-    else:
-        gradient = False
+    if isinstance(styles, LatentStyles) and styles.need_gradient():
+        styles = styles.compute()
+    learned = None if isinstance(styles, LatentStyles) else styles
+    gradient = needs_gradient(x, weight, learned, input_gain, bias, up_filter, down_filter)
     spec = _spec(
         options,
         weight.shape,

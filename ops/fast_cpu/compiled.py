@@ -17,15 +17,14 @@ from ops.fast_cpu.convolution import (
     PreparedWeight,
     convolve,
     convolve_and_activate,
-    is_kept,
     modulate,
     prepared_weight,
 )
 from ops.fast_cpu.dense import styles_by_kernel
 from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_filter
-from ops.fast_cpu.recorded import Made
+from ops.fast_cpu.recorded import FirstRun
 from ops.fast_cpu.shapes import ProductShape, Shape
-from ops.fast_cpu.threads import recording
+from ops.fast_cpu.threads import Step, recording
 from ops.filtered_lrelu import LreluSpec
 from ops.styles import LatentStyles
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
@@ -111,13 +110,13 @@ def synthesis_layer(
         call = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
         y = _first_run(call, key) if _fits(x, weight, styles, bias, spec) else None
         return synthesis_layer_reference(*call) if y is None else y
-    if program.from_latents and isinstance(styles, LatentStyles):
+    if program.origin == 'latents' and isinstance(styles, LatentStyles):
         return program.run((x, bias, input_gain, styles.latent, styles.weight, styles.bias))
     styles = _styles(styles, key)
-    if program.modulates:
+    if program.origin == 'styles':
         return program.run((x, bias, input_gain, styles))
     factors = modulate(styles, input_gain, program.prepared, demodulate=spec.modulation.demodulate)
-    return program.run((x, bias, None, *factors))
+    return program.run((x, bias, *factors))
 
 
 def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
@@ -141,16 +140,36 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
         styles = _styles(latents, key)
         mapped = len(steps)
         factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
-        modulated = len(steps) > mapped
         signal = convolve(x, prepared, factors, padding, convolution)
         if kernel is None or not isinstance(plan, FilterPlan):  # an unfiltered non-linearity, m = 1
             y = signal if scale is None else signal * scale[:, :, None, None]
             return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
         out = call_filter(plan, kernel, signal, bias, scale)
-    if key is not None and is_kept(weight, prepared):
-        made = Made(steps, latents if mapped else None, styles if modulated else None, factors, scale, signal, out)
-        recorded.keep(weight, key, (x, bias, input_gain), made, prepared, plan)
+    if key is not None:
+        recorded.keep(
+            weight, key, _described(call, steps, mapped, (styles, factors, scale, signal, out), prepared, plan)
+        )
     return out
+
+
+def _described(
+    call: _Call,
+    steps: list[Step],
+    mapped: int,
+    made: tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor],
+    prepared: PreparedWeight,
+    plan: FilterPlan,
+) -> FirstRun:
+    """A first run for the record.  `mapped`: steps that made the styles.  `made`: styles, factors, scale, signal, result."""
+    x, _, latents, input_gain, _, _, bias, _ = call
+    styles, factors, scale, signal, out = made
+    if scale is None or len(steps) < mapped + 3:  # modulated without a kernel
+        return FirstRun('factors', steps[mapped:], (x, bias, factors, scale), (signal,), out, prepared, plan)
+    between = (signal, factors, scale)
+    if mapped and isinstance(latents, LatentStyles):
+        given = (x, bias, input_gain, latents.latent, latents.weight, latents.bias)
+        return FirstRun('latents', steps, given, (*between, styles), out, prepared, plan)
+    return FirstRun('styles', steps, (x, bias, input_gain, styles), between, out, prepared, plan)
 
 
 def _bare_run(call: _Call, key: recorded.Key | None, prepared: PreparedWeight, kernel: int) -> Tensor:
@@ -161,8 +180,8 @@ def _bare_run(call: _Call, key: recorded.Key | None, prepared: PreparedWeight, k
     bias = F.pad(bias, (0, prepared.values.shape[0] * prepared.shape.panel - bias.shape[0]))
     with recording() as steps:
         out = convolve_and_activate(x, prepared, factors, bias, spec.lrelu, kernel)
-    if key is not None and is_kept(weight, prepared):
-        recorded.keep(weight, key, (x, None, None), Made(steps, None, None, factors, None, None, out), prepared, bias)
+    if key is not None:
+        recorded.keep(weight, key, FirstRun('factors', steps, (x, None, factors, None), (), out, prepared, bias))
     return out
 
 

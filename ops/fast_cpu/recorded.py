@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ops.fast_cpu import blocks
-from ops.fast_cpu.convolution import PreparedWeight
+from ops.fast_cpu.convolution import PreparedWeight, is_kept
 from ops.fast_cpu.dense import is_plain, latent_key
 from ops.fast_cpu.threads import STEP_WORDS, Step, run_program, workspace_address
 from ops.styles import LatentStyles
@@ -31,60 +31,41 @@ Key = tuple[object, ...]
 
 
 Given = tuple[Tensor | None, ...]
-"""Tensors of a run whose addresses change: input, bias, gain; then latents and their affine map, or styles, or factors."""
+"""Tensors that a run starts from, whose addresses change."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A first run: what ran, what it started from and what it wrote."""
+class FirstRun:
+    """What is recorded."""
 
+    origin: str
+    """What it starts from; decides what is given."""
     steps: Sequence[Step]
-    latents: LatentStyles | Tensor | None
-    """Those that the kernels mapped to styles, if they did."""
-    styles: Tensor | None
-    """Those that the kernels modulated with, if they did."""
-    factors: Tensor
-    scale: Tensor | None
-    """Of the input and output channels."""
-    signal: Tensor | None
-    """The convolution's result, unless it is the layer's."""
+    given: Given
+    between: tuple[Tensor, ...]
+    """What its kernels leave for those after them; starts at its lowest address, the first axis has the largest stride."""
     out: Tensor
-
-    def given(self) -> tuple[Tensor | None, ...]:
-        """What a program starts from besides input, bias and gain."""
-        if self.styles is None:
-            return self.factors, self.scale
-        if isinstance(self.latents, LatentStyles):
-            return self.latents.latent, self.latents.weight, self.latents.bias
-        return (self.styles,)
-
-    def between(self) -> tuple[Tensor, ...]:
-        """What lies between its kernels."""
-        if self.signal is None:
-            return ()
-        if self.styles is None or self.scale is None:
-            return (self.signal,)
-        made = (self.signal, self.factors, self.scale)
-        return made if self.latents is None else (*made, self.styles)
+    prepared: PreparedWeight
+    plan: object = None
+    """What other addresses point to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The kernels of a layer: affine map and modulation where they include these, convolution, filter."""
+    """Kernels to run one after the other."""
 
-    from_latents: bool
-    modulates: bool
+    origin: str
     words: array
     """Steps, then their arguments; copied for each run."""
     places: tuple[tuple[int, int], ...]
-    """Which words are addresses, and of which tensor: those that are given, the result, then as in `starts`."""
+    """Which words are addresses, and of which tensor: those that are given, the result, then those in `starts`."""
     steps: int
     most_jobs: int
     scratch_floats: int
     result: tuple[tuple[int, ...], tuple[int, ...], int]
     """Shape, strides and floats of what comes out."""
     starts: tuple[int, ...]
-    """In the memory for what lies between kernels: of each tensor, and the end; bytes."""
+    """Of what lies between kernels, in the memory for that, and the end; bytes."""
     prepared: PreparedWeight
     plan: object
     """What other addresses point to."""
@@ -161,13 +142,10 @@ def find(weight: Tensor, key: Key) -> Program | None:
     return known.programs.get(key)
 
 
-def keep(weight: Tensor, key: Key, given: Given, made: Made, prepared: PreparedWeight, plan: object) -> None:
-    """Remember a first run for calls with the same weight and key, unless it reads copies of what was given.
-
-    `given`: input, bias and gain.  `prepared`, `plan`: what arguments point to besides the tensors.
-    """
-    program = _program(given, made, prepared, plan)
-    if program is None:
+def keep(weight: Tensor, key: Key, first: FirstRun) -> None:
+    """Remember a first run for calls with the same weight and key, unless it reads copies of what was given."""
+    program = _program(first)
+    if program is None or not is_kept(weight, first.prepared):
         return
     with _programs.lock:
         known = _programs.of_weight.get(id(weight))
@@ -179,14 +157,10 @@ def keep(weight: Tensor, key: Key, given: Given, made: Made, prepared: PreparedW
         known.programs[key] = program
 
 
-def _program(given: Given, made: Made, prepared: PreparedWeight, plan: object) -> Program | None:
-    between = made.between()
-    modulates, from_latents = len(between) > 1, len(between) > 3
-    given = (*given[:2], given[2] if modulates else None, *made.given())
-    tensors = enumerate((*given, made.out, *between))
+def _program(first: FirstRun) -> Program | None:
+    steps, out = first.steps, first.out
+    tensors = enumerate((*first.given, out, *first.between))
     numbers = {one.data_ptr(): number for number, one in tensors if one is not None}
-    # A layer that does not modulate starts behind its styles.
-    steps = made.steps[-1 - bool(between) - modulates - from_latents :]
     words, start = array('q'), 8 * STEP_WORDS * len(steps)
     for step in steps:
         words.extend((step.kernel, step.jobs, start))
@@ -197,20 +171,19 @@ def _program(given: Given, made: Made, prepared: PreparedWeight, plan: object) -
     if {number for _, number in places} != set(numbers.values()):
         return None
     starts = [0]
-    for one in between:
+    for one in first.between:
         starts.append(starts[-1] + _aligned(4 * one.shape[0] * one.stride(0)))
     return Program(
-        from_latents,
-        modulates,
+        first.origin,
         words,
         places,
         len(steps),
         max(step.jobs for step in steps),
         max(step.scratch_floats for step in steps),
-        (tuple(made.out.shape), made.out.stride(), made.out.shape[0] * made.out.stride(0)),
+        (tuple(out.shape), out.stride(), out.shape[0] * out.stride(0)),
         tuple(starts),
-        prepared,
-        plan,
+        first.prepared,
+        first.plan,
     )
 
 

@@ -81,11 +81,17 @@ def test_the_latent_may_be_left_to_the_kernels(batch):
     assert torch.equal(*actual)
 
 
-def test_a_matrix_that_changes_is_seen():
+@pytest.mark.parametrize('changed', range(4))
+def test_what_changes_between_two_runs_is_seen(changed):
     tensors = [one.float() for one in (TRANSFORM, rand(16, 2), rand(16, seed=1), rand(16, 16, seed=2))]
-    before = fourier_features(None, *tensors, **SIZES)
-    tensors[-1].mul_(-2)
-    assert torch.allclose(fourier_features(None, *tensors, **SIZES), -2 * before, rtol=0, atol=1e-5)
+    motion = rand(1, 4, seed=3)
+    before = [fourier_features(motion.float(), *tensors, **SIZES) for _ in range(2)]
+    tensors[changed].mul_(0.9)
+    after = fourier_features(motion.float(), *tensors, **SIZES)
+    expected = definition(motion[0], *(one.double() for one in tensors))
+    assert torch.equal(*before)
+    assert not torch.equal(after, before[0])
+    assert (after[0] - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 def test_a_gradient_for_the_matrix_or_the_latent_goes_through():

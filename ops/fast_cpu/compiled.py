@@ -108,7 +108,7 @@ def synthesis_layer(
     if program is None:
         styles = styles.compute() if key is None and isinstance(styles, LatentStyles) else styles
         call = (x, weight, styles, input_gain, up_filter, down_filter, bias, spec)
-        y = _first_run(call, key) if _fits(x, weight, styles, bias, spec) else None
+        y = _first_run(call, key, library.asked()) if _fits(x, weight, styles, bias, spec) else None
         return synthesis_layer_reference(*call) if y is None else y
     if program.origin == 'latents' and isinstance(styles, LatentStyles):
         return program.run((x, bias, input_gain, styles.latent, styles.weight, styles.bias))
@@ -119,8 +119,11 @@ def synthesis_layer(
     return program.run((x, bias, *factors))
 
 
-def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
-    """The layer; None where a kernel is missing.  With a key it is kept as a program, if it is one."""
+def _first_run(call: _Call, key: recorded.Key | None, asked: int) -> Tensor | None:
+    """The layer; None where a kernel is missing.  With a key it is kept as a program, if it is one by kernels throughout.
+
+    `asked`: kernels asked for before.
+    """
     x, weight, latents, input_gain, up_filter, down_filter, bias, spec = call
     lrelu, demodulate, padding = spec.lrelu, spec.modulation.demodulate, spec.modulation.padding
     unfiltered = up_filter is None and down_filter is None and lrelu.up == lrelu.down == 1
@@ -131,7 +134,7 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
         _remember((spec, x.shape[1:2]), prepared.shape)
         return None
     if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
-        return _bare_run(call, key, prepared, convolution)
+        return _bare_run(call, key, asked, prepared, convolution)
     plan = None if unfiltered else _layer_plan(x, weight, up_filter, down_filter, spec)
     kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]))
     if kernel is None and not unfiltered:
@@ -145,7 +148,7 @@ def _first_run(call: _Call, key: recorded.Key | None) -> Tensor | None:
             y = signal if scale is None else signal * scale[:, :, None, None]
             return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
         out = call_filter(plan, kernel, signal, bias, scale)
-    if key is not None:
+    if key is not None and library.had_all_since(asked):
         recorded.keep(
             weight, key, _described(call, steps, mapped, (styles, factors, scale, signal, out), prepared, plan)
         )
@@ -172,7 +175,7 @@ def _described(
     return FirstRun('styles', steps, (x, bias, input_gain, styles), between, out, prepared, plan)
 
 
-def _bare_run(call: _Call, key: recorded.Key | None, prepared: PreparedWeight, kernel: int) -> Tensor:
+def _bare_run(call: _Call, key: recorded.Key | None, asked: int, prepared: PreparedWeight, kernel: int) -> Tensor:
     """A layer without filters, which is one kernel."""
     x, weight, latents, input_gain, _, _, bias, spec = call
     assert isinstance(prepared.shape, ProductShape)
@@ -180,7 +183,7 @@ def _bare_run(call: _Call, key: recorded.Key | None, prepared: PreparedWeight, k
     bias = F.pad(bias, (0, prepared.values.shape[0] * prepared.shape.panel - bias.shape[0]))
     with recording() as steps:
         out = convolve_and_activate(x, prepared, factors, bias, spec.lrelu, kernel)
-    if key is not None:
+    if key is not None and library.had_all_since(asked):
         recorded.keep(weight, key, FirstRun('factors', steps, (x, None, factors, None), (), out, prepared, bias))
     return out
 

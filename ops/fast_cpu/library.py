@@ -78,6 +78,16 @@ def why_not(shape: Shape) -> str | None:
     return 'its kernel is being compiled' if shape in _library.pending else _library.failed.get(shape)
 
 
+def asked() -> int:
+    """How many kernels have been asked for so far."""
+    return len(_library.ready) + len(_library.failed) + len(_library.pending)
+
+
+def had_all_since(count: int) -> bool:
+    """Whether every kernel asked for since `asked()` gave `count` was there at once, or was waited for."""
+    return policy() == 'wait' or (asked() == count and not _library.pending)
+
+
 def has_wide_vectors() -> bool:
     """Whether 16 numbers fit a register of this processor."""
     return torch.backends.cpu.get_cpu_capability() == 'AVX512'

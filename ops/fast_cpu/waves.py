@@ -48,6 +48,7 @@ def fourier_features(
     program = None if key is None else recorded.find(weight, key)
     if program is not None and key is not None:
         return program.run((*_given(moved, by_kernel=program.origin == 'latents'), transform, freqs, phases))
+    asked = library.asked()
     prepared = prepared_weight(weight, demodulate=False, activated=False) if weight.dtype == torch.float32 else None
     product = None if prepared is None or prepared.shape is None else library.get(prepared.shape)
     kernel = library.get(_shape(freqs.shape[0]))
@@ -63,7 +64,8 @@ def fourier_features(
         (*_given(moved, by_kernel=mapped), transform, freqs, phases) if mapped else (known, transform, freqs, phases)
     )
     between, origin = ((waves, known), 'latents') if mapped else ((waves,), 'motion')
-    recorded.keep(weight, key, FirstRun(origin, steps, given, between, out, prepared, factors))
+    if library.had_all_since(asked):
+        recorded.keep(weight, key, FirstRun(origin, steps, given, between, out, prepared, factors))
     return out
 
 

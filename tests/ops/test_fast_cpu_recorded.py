@@ -117,6 +117,20 @@ def test_styles_may_be_left_to_the_layer(channels, features, batch, demodulate):
         weight.mul_(0.9)
 
 
+def test_a_program_is_kept_once_all_its_kernels_are_there(monkeypatch, tmp_path):
+    monkeypatch.setenv('ALIASSCOPE_CACHE', str(tmp_path))
+    monkeypatch.setattr(library, '_library', library._Library(policy='background'))
+    monkeypatch.setattr(compiled, '_memory', compiled._Memory())
+    layer, affine = Layer(), (rand(17, 32, seed=1), rand(17, seed=2) + 1, 0.3, 1.5)
+    x, _, gain = layer.inputs(1)
+    for _ in range(8):  # each run asks for the next kernel that it misses
+        layer.run(x, LatentStyles(rand(1, 32), *affine), gain)
+        assert library.wait(60)
+    assert [one.origin for known in recorded._programs.of_weight.values() for one in known.programs.values()] == [
+        'latents'
+    ]
+
+
 def to_colours() -> Layer:
     """Without filters: one kernel."""
     layer = Layer(kernel=1, down_filter=None, demodulate=False)

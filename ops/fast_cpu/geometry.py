@@ -14,6 +14,8 @@ _GROWTH = 1.5
 """How much larger than the filter its terms may be."""
 _SEGMENT = 24
 """Rows that a job makes at least, where columns and channels are too few to share."""
+_TWICE = 5
+"""Rows of the result that a segment costs more, because it computes anew what its neighbours need too; measured."""
 NARROWEST = 4
 """Channels that a kernel needs at least."""
 
@@ -99,9 +101,17 @@ def share(size: int, most: int, multiple: int) -> tuple[int, int]:
 
 
 def segment_rows(rows: int, others: int, threads: int) -> tuple[int, int]:
-    """Segments of rows such that every thread finds two jobs or more."""
-    wanted = -(-2 * threads // others) if threads > 1 else 1
-    segments = max(1, min(wanted, rows // _SEGMENT))
+    """Segments of rows such that every thread finds two jobs or more, and none is left with much more than another."""
+    if threads == 1:
+        return 1, rows
+    most = max(1, rows // _SEGMENT)
+    least = min(most, -(-2 * threads // others))
+
+    def longest(segments: int) -> int:
+        """Rows that the busiest thread computes."""
+        return -(-others * segments // threads) * (-(-rows // segments) + _TWICE)
+
+    segments = min(range(least, min(most, 2 * least) + 1), key=longest)
     length = -(-rows // segments)
     return -(-rows // length), length
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ops.backend import report, use_backend
 from ops.fast_cpu import compiled, convolution, library, polyphase, threads
-from ops.fast_cpu.geometry import nest
+from ops.fast_cpu.geometry import nest, segment_rows
 from ops.fast_cpu.terms import separable_terms
 from ops.filtered_lrelu import filtered_lrelu
 from ops.filters import lowpass
@@ -136,6 +136,16 @@ def test_terms_of_a_radial_filter_lose_two_taps_each_and_still_sum_to_it(cutoff,
         assert not second[6 - number : 6 + number].any()
         if len(nested[0]) > 1:
             assert first[5 - number] == first[6 + number] == 1
+
+
+@pytest.mark.parametrize(
+    'rows, others, threads, segments',
+    [(52, 2, 2, 2), (52, 4, 2, 1), (84, 5, 2, 2), (20, 1, 4, 1), (276, 1, 2, 4), (84, 3, 1, 1)],
+)
+def test_rows_are_cut_where_threads_would_otherwise_wait(rows, others, threads, segments):
+    count, length = segment_rows(rows, others, threads)
+    assert count == segments
+    assert (count - 1) * length < rows <= count * length
 
 
 def test_a_filter_that_differs_along_its_axes_keeps_its_own_terms():

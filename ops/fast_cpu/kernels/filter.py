@@ -178,22 +178,25 @@ class _Writer:
             wide.rotate()
 
     def _fetch(self, block: Int, next_input: Int, next_result: Array) -> None:
-        """Have a block of what will be read and written next fetched, at both ends of each vector: it may lie in two lines."""
-        shape, number = self.shape, self.number
+        """Have a block of what will be read and written next fetched; where vectors may lie in two lines, both."""
+        kernel, shape, number = self.kernel, self.shape, self.number
         if shape.planar:
             return
-        for row in range(shape.groups):
-            place = self.source.at((number['first_y'] + next_input + row) * self.input.row)
-            for column in range(shape.wide_block):
-                pixel = place.at((self.first_column + block * shape.wide_block + column) * self.input.pixel)
-                pixel.prefetch(cache=2)
-                pixel.prefetch(shape.lanes - 1, cache=2)
-        for row in range(shape.grid_rows // shape.down):
-            place = next_result.at(self.output.row * row)
-            for column in range(shape.outputs):
-                pixel = place.at((block * shape.outputs + column) * self.output.pixel)
-                pixel.prefetch(write=True)
-                pixel.prefetch(shape.lanes - 1, write=True)
+        source = self.source.at((number['first_y'] + next_input) * self.input.row)
+        source = source.at((self.first_column + block * shape.wide_block) * self.input.pixel)
+        target = next_result.at(block * (self.output.pixel * shape.outputs))
+
+        def fetch(offset: int) -> None:
+            for row in range(shape.groups):
+                for column in range(shape.wide_block):
+                    source.at(self.input.row * row).prefetch(self.input.pixel * column + offset, cache=2)
+            for row in range(shape.grid_rows // shape.down):
+                for column in range(shape.outputs):
+                    target.at(self.output.row * row).prefetch(self.output.pixel * column + offset, write=True)
+
+        fetch(0)
+        with kernel.when(number['channels'] % shape.lanes >= 1):
+            fetch(shape.lanes - 1)
 
     def _block_along_y(self, sources: list[Array], wide: _Blocks, block: Int) -> None:
         """A block of columns upsampled along y."""

@@ -226,20 +226,8 @@ def _winograd(
     sample_out, _, row_out, pixel_out = out.stride()
     fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr()]
     fields += [sample_in, row_in, pixel_in, height, width, padding[0] - margin, padding[1] - margin]
-    fields += [
-        sample_out,
-        row_out,
-        pixel_out,
-        channels,
-        channels_out,
-        panels,
-        columns,
-        tiles,
-        length,
-        runs,
-        tile_floats,
-    ]
-    fields += [margin, edge_length, edge_runs]
+    fields += [sample_out, row_out, pixel_out, channels, channels_out, panels]
+    fields += [columns, tiles, length, runs, tile_floats, margin, edge_length, edge_runs]
     run(kernel, batch * runs, shape.scratch_floats(length, tile_floats), fields)
     return out[:, :channels_out, :new_height, :new_width]
 

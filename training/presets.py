@@ -17,7 +17,7 @@ class Preset:
 
 
 _TWIN = TrainConfig(
-    kimg=60.0,
+    kimg=40.0,
     batch=8,
     generator=AliasFreeConfig(
         channel_base=1280,
@@ -32,10 +32,10 @@ _TWIN = TrainConfig(
     judge='projected',
     z_dim=64,
     w_dim=128,
-    generator_rate=0.004,
-    discriminator_rate=0.004,
+    generator_rate=0.002,
+    discriminator_rate=0.008,
     r1_gamma=0.02,
-    ema_kimg=2.0,
+    ema_kimg=4.0,
     magnitude_ema_kimg=0.5,
     range_weight=5.0,
     reuse_fakes=True,

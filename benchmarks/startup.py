@@ -1,9 +1,9 @@
 """Time from start to window and to the demo's first picture, against `import torch` alone, in one interleaved run.
 
-python -m benchmarks.startup [--rounds N] [--path PATH] [--json]
+python -m benchmarks.startup [--rounds N] [--path PATH] [--screen] [--json]
 
-'first_picture' finds its compiled kernels on the disk, as at every start but the first; 'cold' has an empty folder for them. Both are
-headless and so wait for the kernels; a window on a screen does not.
+'first_picture' finds its compiled kernels on the disk, as at every start but the first; 'cold' has an empty folder for them. Without
+`--screen` the window is headless and waits for its kernels; with it, on $DISPLAY (`xvfb-run` provides one), it does not.
 """
 
 import json
@@ -27,6 +27,8 @@ class Options:
     """What is opened."""
     rounds: int = 5
     """How often each is started, in turn; one more round warms the file cache."""
+    screen: bool = False
+    """On $DISPLAY instead of headless."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -43,9 +45,10 @@ def seconds_to_import_torch() -> float:
     return time.perf_counter() - start
 
 
-def seconds_to_events(path: str, **variables: str) -> dict[str, float]:
+def seconds_to_events(path: str, screen: bool = False, **variables: str) -> dict[str, float]:
     """Seconds from the start of the process to 'window' and 'first_picture', as the window itself reports them."""
-    command = [sys.executable, str(ROOT / 'visualizer.py'), 'window', path, '--headless', '--frames', '1', '--timings']
+    command = [sys.executable, str(ROOT / 'visualizer.py'), 'window', path, '--frames', '1', '--timings']
+    command += [] if screen else ['--headless']
     start = time.time()
     process = subprocess.run(
         command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment(**variables)
@@ -59,9 +62,9 @@ def measure(options: Options) -> dict[str, list[float]]:
     """Seconds per kind, one entry a round."""
     rows: dict[str, list[float]] = {'import torch': [], 'window': [], 'first_picture': [], 'cold': []}
     for index in range(options.rounds + 1):
-        torch_seconds, events = seconds_to_import_torch(), seconds_to_events(options.path)
+        torch_seconds, events = seconds_to_import_torch(), seconds_to_events(options.path, options.screen)
         with tempfile.TemporaryDirectory() as empty:
-            cold = seconds_to_events(options.path, ALIASSCOPE_CACHE=empty)
+            cold = seconds_to_events(options.path, options.screen, ALIASSCOPE_CACHE=empty)
         if index:
             rows['import torch'].append(torch_seconds)
             rows['window'].append(events['window'])

@@ -126,7 +126,7 @@ def synthetic_windows(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
         window = real(title, size, headless=True, **options)
         left, draw = iter([False] * frames), window.frame
         window.should_close = lambda: next(left, True)
-        window.frame = lambda wait=None: draw(wait and 0.01)  # nobody is there to wait for
+        window.frame = lambda wait=None, **_: draw(wait and 0.01)  # nobody is there to wait for
         return window
 
     monkeypatch.setattr(running, 'open_window', open_synthetic)

@@ -275,6 +275,13 @@ def _shape(
     return ProductShape(lanes, at_once, vectors, activated) if (rows, columns) == (1, 1) else None
 
 
+def fewest_pixels(channels_out: int, channels_in: int) -> int:
+    """How many a picture must have for the kernel of a 1x1 convolution: it takes so many at once."""
+    shape = _shape(channels_out, channels_in, 1, 1, activated=False)
+    assert isinstance(shape, ProductShape)
+    return shape.rows
+
+
 def _panels(matrices: Tensor, panel: int) -> Tensor:
     """[…, in, out] -> […, panel, in, channels of a panel], float32, with zeros for channels that do not exist."""
     *others, channels_in, channels_out = matrices.shape

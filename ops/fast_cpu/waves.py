@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 from ops.fast_cpu import blocks, library, recorded
-from ops.fast_cpu.convolution import PreparedWeight, multiply_pixels, prepared_weight
+from ops.fast_cpu.convolution import PreparedWeight, fewest_pixels, multiply_pixels, prepared_weight
 from ops.fast_cpu.dense import is_plain, latent_key, styles_by_kernel
 from ops.fast_cpu.recorded import FirstRun
 from ops.fast_cpu.shapes import ProductShape, WavesShape
@@ -18,7 +18,6 @@ from ops.fourier_features import WaveSpec, fourier_features_reference
 from ops.styles import LatentStyles
 
 _FEWEST_CHANNELS = 4
-_FEWEST_PIXELS = 24
 _STILL = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
 """Neither turned nor shifted."""
 
@@ -29,9 +28,12 @@ def supports(freqs: Tensor, spec: WaveSpec) -> str | None:
         return 'gradients are asked for'
     if type(freqs) not in (Tensor, Parameter) or freqs.dtype != torch.float32:
         return 'its kernels take plain tensors of float32'
-    if freqs.shape[0] < _FEWEST_CHANNELS or spec.width * spec.height < _FEWEST_PIXELS:
-        return f'its kernels need {_FEWEST_CHANNELS} channels and {_FEWEST_PIXELS} pixels'
-    return library.why_not(_shape(freqs.shape[0]))
+    channels = freqs.shape[0]
+    if channels < _FEWEST_CHANNELS:
+        return f'its kernels need {_FEWEST_CHANNELS} channels'
+    if spec.width * spec.height < (fewest := fewest_pixels(channels, channels)):
+        return f'its kernels need {fewest} pixels for {channels} channels'
+    return library.why_not(_shape(channels))
 
 
 def fourier_features(

@@ -69,6 +69,16 @@ def test_without_motion_the_transform_alone_moves_the_waves(backend):
     assert (actual[0] - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+@pytest.mark.parametrize('channels', [17, 44, 512])
+def test_kernels_take_the_four_by_four_pixels_that_stylegan2_starts_from(channels):
+    tensors = [one.float() for one in (TRANSFORM, rand(channels, 2), rand(channels, seed=1), rand(channels, channels))]
+    sizes = {'width': 4, 'height': 4, 'rate': 4.0, 'bandwidth': 2.0}
+    expected = fourier_features(None, *(one.double() for one in tensors), **sizes)
+    with use_backend('cpu', strict=True):
+        actual = fourier_features(None, *tensors, **sizes)
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
 @pytest.mark.parametrize('batch', [1, 3])
 def test_the_latent_may_be_left_to_the_kernels(batch):
     tensors = tuple(one.float() for one in (TRANSFORM, rand(16, 2), rand(16, seed=1), rand(16, 16, seed=2)))

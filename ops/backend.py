@@ -61,8 +61,31 @@ class _Registry:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
+@dataclass(slots=True)
+class Usage:
+    """Who ran the operators within a block; see `note_usage`."""
+
+    calls: dict[tuple[str, BackendName], int] = field(default_factory=dict)
+    reasons: dict[tuple[str, BackendName], str] = field(default_factory=dict)
+    """Why nobody faster ran the last of those calls; '' = nobody was asked."""
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each operator: 'name: cpu'; one for each backend that ran it, with its share, where several did."""
+        totals: dict[str, int] = {}
+        for (op, _), count in self.calls.items():
+            totals[op] = totals.get(op, 0) + count
+        return tuple(self._note(op, backend, totals[op]) for op, backend in sorted(self.calls))
+
+    def _note(self, op: str, backend: BackendName, total: int) -> str:
+        count = self.calls[op, backend]
+        share = '' if count == total else f' ({count} of {total} calls)'
+        why = f': {self.reasons[op, backend]}' if backend in _ANY_DEVICE and self.reasons[op, backend] else ''
+        return f'{op}: {backend}{share}{why}'
+
+
 _registry = _Registry()
 _forced: ContextVar[tuple[BackendName, bool] | None] = ContextVar('forced backend', default=None)
+_usage: ContextVar[Usage | None] = ContextVar('usage', default=None)
 
 
 def always(x: Tensor, spec: Any) -> str | None:
@@ -114,6 +137,9 @@ def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
             device,
             declined if forced is None else declined or f'use_backend({forced[0]!r})',
         )
+        if (usage := _usage.get()) is not None:
+            usage.calls[op, one.backend] = usage.calls.get((op, one.backend), 0) + 1
+            usage.reasons[op, one.backend] = declined
         return one.call
     raise LookupError(f'operator {op!r} has no reference implementation; import its module first')
 
@@ -131,6 +157,17 @@ def use_backend(name: BackendName, *, strict: bool = False) -> Iterator[None]:
         yield
     finally:
         _forced.reset(token)
+
+
+@contextmanager
+def note_usage() -> Iterator[Usage]:
+    """Within the block and this thread, note who runs which operator."""
+    usage = Usage()
+    token = _usage.set(usage)
+    try:
+        yield usage
+    finally:
+        _usage.reset(token)
 
 
 def needs_gradient(*tensors: Tensor | None) -> bool:

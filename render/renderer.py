@@ -15,7 +15,7 @@ from analysis.picture_error import CannotCompare, PictureError, picture_error
 from networks.adapters.base import Inspectable
 from networks.info import LayerInfo
 from networks.sampling import seed_to_z
-from ops.backend import kernel_notes, report
+from ops.backend import kernel_notes, note_usage
 from ops.fast_cpu import library
 from render import interop, metering
 from render.capture import never, run_to
@@ -77,6 +77,8 @@ class Activation:
     """Different for every one that was computed: what is derived from it is remembered under this."""
     provisional: bool
     """Some operators ran without the kernel that was being compiled for them: the last bits will differ."""
+    operators: tuple[str, ...]
+    """Who ran them."""
 
 
 Stage = tuple[ModelKey, LatentSpec, SynthesisSpec]
@@ -100,6 +102,7 @@ class Renderer:
         """Pictures that are not moved, for the meter."""
         self.syntheses = 0
         """How often a network ran for a picture."""
+        self._operators: tuple[str, ...] = ()
         self._errors: Memo[tuple[int, int], PictureError | CannotCompare] = Memo()
         self._powers: Memo[tuple[int, SpectrumSpec], Spectrum] = Memo()
         self._statistics: Memo[int, Statistics] = Memo()
@@ -135,9 +138,10 @@ class Renderer:
             activation = self._activation(adapter, request, is_stale)
             _check(is_stale)
             result = self._view(adapter, request, activation, is_stale)
+        on_what = (*self._device_notes(), *activation.operators, *_kernel_notes())
         return replace(
             result,
-            notes=(*changes, *activation.notes, *result.notes, *self._device_notes(), *_backend_notes()),
+            notes=(*changes, *activation.notes, *result.notes, *on_what),
             device=device_title(self.models.device),
             provisional=activation.provisional,
             seconds=time.perf_counter() - started,
@@ -211,12 +215,13 @@ class Renderer:
             settled = self.is_settled()
             mapping = self._graphs.for_mapping(request, adapter.info, self.models)
             ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent, mapping))
-            with self._kernels():
+            with self._kernels(), note_usage() as used:
                 replay = self._graphs.for_picture(request, adapter.info, self.models)
                 x, more = synthesize(adapter, ws, synthesis, is_stale, replay)
             provisional = not (settled and self.is_settled()) and not self.wait_for_kernels
             self.syntheses += 1
-            return Activation(x, (*notes, *more), self.syntheses, provisional)
+            self._operators = used.notes() or self._operators  # none are called when a graph is replayed
+            return Activation(x, (*notes, *more), self.syntheses, provisional, self._operators)
 
         def is_good(found: Activation) -> bool:
             return not (found.provisional and self.is_settled())
@@ -389,7 +394,6 @@ def _check(is_stale: IsStale) -> None:
         raise Abandoned
 
 
-def _backend_notes() -> tuple[str, ...]:
-    """Who ran the operators, and what compiled them, for the performance panel."""
-    used = tuple(f'{name}: {text}' for name, text in report().items() if not text.startswith('not used yet'))
-    return (*used, *(f'{name}: {text}' for name, text in kernel_notes().items()))
+def _kernel_notes() -> tuple[str, ...]:
+    """What compiled the operators, for the performance panel."""
+    return tuple(f'{name}: {text}' for name, text in kernel_notes().items())

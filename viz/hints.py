@@ -115,11 +115,13 @@ def another_seed(seed: int) -> int:
 
 
 def backend_label(notes: tuple[str, ...]) -> str:
-    """Which implementation runs the operators, in a word: the least of those that the notes name.
+    """What runs the operators, in a few words, as the notes of a picture name it; empty if they name nothing.
 
     Bias and activation of a few numbers, in mapping networks, are best left to plain torch and do not count.
     """
-    named = (note.partition(': ') for note in notes if not note.startswith('bias_act:'))
-    names = [text.split()[0].strip(':;,(') for _, colon, text in named if colon and text]
-    known = [name for name in ('reference', 'cpu', 'cuda') if name in names]
-    return ' + '.join(known)
+    named = (note.partition(': ') for note in notes if not note.startswith(('bias_act:', 'cpu:', 'cuda:')))
+    names = {text.split()[0].strip(':;,(') for _, colon, text in named if colon and text}
+    is_fast, is_plain = bool(names & {'cpu', 'cuda'}), bool(names & {'torch', 'reference'})
+    if is_fast:
+        return 'partly plain torch' if is_plain else 'fast kernels'
+    return 'plain torch' if is_plain else ''

@@ -13,6 +13,8 @@ from viz.view import Desk
 GAP_EM = 1.4
 COMPILING = 'Faster operators are being compiled in the background; the picture is made again when they are there.'
 
+OPERATORS = 'What runs the operators: compiled kernels, or plain torch, which is slower.'
+
 
 def draw_status_line(session: Session, desk: Desk) -> None:
     """Seed, layer, shift on the left; expected motion, time, operators, device on the right."""
@@ -45,7 +47,7 @@ def _draw_right(session: Session, desk: Desk) -> None:
         parts.append((hints.duration(view.measured.render_seconds), 'Time to render one picture.'))
         if result.provisional:
             parts.append(('compiling …', COMPILING))
-        parts.append((hints.backend_label(result.notes), '\n'.join(result.notes)))
+        parts.append((hints.backend_label(result.notes), '\n'.join((OPERATORS, *result.notes))))
         parts.append((view.measured.device, 'Where the network runs.'))
     parts = [part for part in parts if part[0]]
     width = sum(imgui.calc_text_size(text).x + GAP_EM * em for text, _ in parts)

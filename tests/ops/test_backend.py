@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ops import backend
-from ops.backend import backends, implements, needs_gradient, pick, report, use_backend
+from ops.backend import backends, implements, needs_gradient, note_usage, pick, report, use_backend
 from ops.bias_act import bias_act
 from ops.filtered_lrelu import filtered_lrelu
 from ops.modulated_conv2d import modulated_conv2d
@@ -81,6 +81,22 @@ def test_the_higher_priority_is_asked_first_and_the_next_when_it_declines(regist
     register('blur', 'cpu', 'narrow', reason='needs 8 channels', priority=2)
     assert chosen() == 'wide'
     assert report()['blur'] == 'cpu: cpu declined (needs 8 channels)'
+
+
+def test_noted_usage_tells_every_backends_share_of_an_operators_calls(registry):
+    register('sharpen', 'cpu', 'other kernel')
+    ready = False
+    implements('blur', 'cpu', lambda x, spec: None if ready else 'still compiling')(named('cpu kernel'))
+    pick('sharpen', X, Spec())
+    with note_usage() as used:
+        chosen()
+        ready = True
+        chosen(), chosen()
+    chosen('sharpen')
+    assert used.notes() == (
+        'blur: cpu (2 of 3 calls)',
+        'blur: reference (1 of 3 calls): cpu declined (still compiling)',
+    )
 
 
 def test_a_refusal_is_reported_and_logged_only_once(registry, caplog: pytest.LogCaptureFixture):

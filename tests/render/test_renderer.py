@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from networks.bad_file import BadFile
+from ops.fourier_features import fourier_features
 from render.renderer import Memo, Renderer
 from render.request import (
     FilterSpec,
@@ -214,6 +215,22 @@ def test_what_the_model_cannot_do_is_left_out_and_said():
     assert np.array_equal(result.image, renderer.render(BASE).image)
     for words in ('truncated', 'mixed', 'class', 'moved', 'Filters'):
         assert any(words in note for note in result.notes), words
+
+
+def test_a_picture_names_the_operators_that_made_it_and_no_others(renderer):
+    own, other = Renderer(fake_store(ByWaves(0))).render(BASE).notes, renderer.render(BASE).notes
+    assert any(note.startswith('fourier_features: ') for note in own)
+    assert not any(note.startswith('fourier_features: ') for note in other)
+
+
+class ByWaves(FakeGenerator):
+    """One that uses an operator."""
+
+    def synthesize(self, latents, overrides=None, **options) -> torch.Tensor:
+        number = torch.ones(1, 1)
+        sizes = {'width': 2, 'height': 2, 'rate': 2.0, 'bandwidth': 1.0}
+        fourier_features(None, torch.eye(3), torch.ones(1, 2), number[0], number, **sizes)
+        return super().synthesize(latents, overrides, **options)
 
 
 def test_a_class_that_does_not_exist_is_named():

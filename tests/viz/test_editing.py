@@ -89,13 +89,15 @@ def test_long_paths_keep_what_tells_them_apart() -> None:
     assert len(short) <= 42 and short.endswith('network-snapshot-025000.pkl')
 
 
-def test_backends_are_named_once() -> None:
-    notes = ('filtered_lrelu: cpu (Numba)', 'upfirdn2d: reference (no CUDA)', 'only 2 channels')
-    assert hints.backend_label(notes) == 'reference + cpu'
-    why = ('cpu: 0 kernels compiled', 'cuda: torch sees no NVIDIA GPU', 'device: the GPU stopped answering')
-    assert hints.backend_label((*notes, *why)) == 'reference + cpu'
+def test_the_status_line_says_whether_all_operators_are_fast() -> None:
+    fast, plain = 'filtered_lrelu: cpu', 'upfirdn2d: reference: cpu declined (its kernel is being compiled)'
+    others = ('cpu: 0 kernels compiled', 'cuda: torch sees no NVIDIA GPU', 'only 2 channels')
+    assert hints.backend_label((fast, *others)) == 'fast kernels'
+    assert hints.backend_label((fast, plain, *others)) == 'partly plain torch'
+    assert hints.backend_label((plain, *others)) == 'plain torch'
+    assert hints.backend_label(others) == ''
 
 
-def test_a_bias_left_to_plain_torch_does_not_name_the_backend() -> None:
+def test_a_bias_left_to_plain_torch_does_not_count() -> None:
     notes = ('bias_act: reference: there is no faster version for cpu tensors', 'synthesis_layer: cpu')
-    assert hints.backend_label(notes) == 'cpu'
+    assert hints.backend_label(notes) == 'fast kernels'

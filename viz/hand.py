@@ -68,7 +68,8 @@ def hold(
         hand.rest = (0.0, 0.0)
         hand.side, hand.began_at, hand.doing = name, (mouse.x, mouse.y), _begin(session, placement, can_move=can_move)
     if imgui.is_item_active() and hand.side == name:
-        session = _follow(session, placement, hand, model)
+        if not imgui.is_item_activated():  # on its way to where it pressed the mouse held nothing
+            session = _follow(session, placement, hand, model)
     elif hand.side == name:
         hand.doing = 'nothing'
     if not imgui.is_item_hovered():

@@ -111,7 +111,8 @@ def _map(state: LatentState, rows_below: float) -> LatentState:
     size = ImVec2(max(room.x, 4 * em), min(max(height, MAP_HEIGHTS_EM[0] * em), MAP_HEIGHTS_EM[1] * em))
     imgui.invisible_button('seed map', size)
     cell, io = CELL_EM * em, imgui.get_io()
-    if imgui.is_item_active() and (io.mouse_delta.x or io.mouse_delta.y):
+    is_held = imgui.is_item_active() and not imgui.is_item_activated()
+    if is_held and (io.mouse_delta.x or io.mouse_delta.y):
         state = on_map(updated(state, x=state.x - io.mouse_delta.x / cell, y=state.y - io.mouse_delta.y / cell))
     if imgui.is_item_hovered():
         imgui.set_mouse_cursor(imgui.MouseCursor_.resize_all)

@@ -42,6 +42,17 @@ def test_dragging_moves_the_picture_with_the_hand(rig: Rig) -> None:
     assert rig.app.view.a.result.request.synthesis.transform[2] == pytest.approx(40 / width)
 
 
+def test_the_way_to_where_the_mouse_is_pressed_moves_nothing(rig: Rig) -> None:
+    middle = placement(rig).canvas.center
+    rig.driver.move((middle[0] - 50, middle[1]))
+    imgui.get_io().add_mouse_pos_event(*middle)  # together with the press, as from a touch screen or in a slow window
+    rig.driver.press()
+    assert (rig.side.transform.x, rig.side.transform.y) == (0.0, 0.0)
+    rig.driver.move((middle[0] + 10, middle[1]))
+    rig.driver.release()
+    assert rig.side.transform.x == pytest.approx(10 / placement(rig).canvas.width)
+
+
 def test_dragging_follows_the_hand_when_zoomed_and_in_layers_with_margins(rig: Rig) -> None:
     rig.change(layer=replace(rig.side.layer, layer='synthesis.L5_52_32'))
     rig.app.session = replace(rig.app.session, canvas=replace(rig.app.session.canvas, zoom=1.5))

@@ -68,15 +68,18 @@ def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList, *, room: 
     canvas.add_text(ImVec2(low.x + round(0.6 * em), low.y + round(0.3 * em)), theme.faded(theme.TEXT_RGBA), text)
 
 
-def wrapped(text: str, width: float) -> str:
-    """The text with line breaks, so that no line is wider than `width` pixels if its words are not."""
+def wrapped(text: str, width: float, *, between: str = ' ') -> str:
+    """The text with line breaks, so that no line is wider than `width` pixels if its words are not.
+
+    `between`: what may become a break.
+    """
     lines: list[str] = []
-    for word in text.split(' '):
-        longer = f'{lines[-1]} {word}' if lines else word
+    for word in text.split(between):
+        longer = f'{lines[-1]}{between}{word}' if lines else word
         if lines and imgui.calc_text_size(longer).x <= width:
             lines[-1] = longer
         else:
-            lines.append(word)
+            lines.append(word.lstrip())
     return '\n'.join(lines)
 
 
@@ -180,7 +183,7 @@ def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row
         return
     em, canvas, pane = imgui.get_font_size(), imgui.get_window_draw_list(), placement.pane
     room = pane.width - 2.4 * em
-    text = wrapped(probe_text(result, *place), room)
+    text = wrapped(probe_text(result, *place), room, between='  ')  # a number stays with its name
     size = imgui.calc_text_size(text)
     row += row == 0 and size.x + taken > room
     middle = pane.top + (0.9 + 1.9 * row) * em + size.y / 2

@@ -191,6 +191,16 @@ def test_the_probe_reads_place_and_value(rig: Rig) -> None:
     assert overlay.probe_text(result, 256, 0) == ''
 
 
+def test_where_the_probe_has_no_room_a_number_stays_with_its_name(rig: Rig) -> None:
+    text = '45, 37   (0.711, 0.586)   R +0.6326  G +0.4556  B +0.2365'
+    for width in range(40, 500, 20):
+        lines = overlay.wrapped(text, float(width), between='  ').split('\n')
+        assert '  '.join(lines).split() == text.split() and all(line == line.strip() for line in lines)
+        assert {'R +0.6326', 'G +0.4556', 'B +0.2365', '45, 37'} <= {
+            part.strip() for line in lines for part in line.split('  ')
+        }
+
+
 def test_the_probe_names_channels_and_canvas_coordinates_of_a_layer(rig: Rig) -> None:
     rig.change(layer=replace(rig.side.layer, layer='synthesis.L5_52_32', channel=7))
     result = rig.app.view.a.result

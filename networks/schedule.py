@@ -32,6 +32,16 @@ class InputRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Which samples of one axis a layer receives and gives, where that is not all of them."""
+
+    first_in: int
+    size_in: int
+    first: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class LayerRecord:
     """One layer: convolution at `rate_in`, non-linearity at `rate_inside`, result at `rate`."""
 
@@ -68,6 +78,10 @@ class LayerRecord:
     """False (rung E): upsample, then convolve and apply a bare leaky ReLU at the new rate."""
     heights: tuple[int, int] | None = None
     """Rows of the input and of the result, where there are not as many as columns (`size_in`, `size`)."""
+    cut_x: Cut | None = None
+    """Of the columns, where only a part is computed (see `networks.parts`)."""
+    cut_y: Cut | None = None
+    """Of the rows."""
 
     @property
     def name(self) -> str:
@@ -107,17 +121,30 @@ class LayerRecord:
         """Low-pass for the layer's own band; [taps], [taps, taps] if radial, or None for one tap."""
         return lowpass(self.down_taps, self.cutoff, 2 * self.half_width, self.rate_inside, self.radial)
 
+    def sizes(self, *, vertical: bool = False) -> tuple[int, int]:
+        """Columns (or rows) of the whole input and of the whole result."""
+        return self.heights if vertical and self.heights is not None else (self.size_in, self.size)
+
     def padding(self, up_taps: int, down_taps: int, *, vertical: bool = False) -> tuple[int, int]:
         """Samples to pad before and after the upsampled signal, so that `size` samples come out, centred on the canvas.
 
         The convolution has widened its input by kernel - 1. Where the sum of taps is odd, exact centring is impossible
-        and the picture moves by half a sample of `rate_inside`.
+        and the picture moves by half a sample of `rate_inside`. Of a part, the samples that the convolution widened it by
+        are cut off again where they are not at the border of the canvas: the padding is negative there.
         """
-        size_in, size = self.heights if vertical and self.heights is not None else (self.size_in, self.size)
-        wanted = (size - 1) * self.down_factor + 1 + (up_taps - 1) + (down_taps - 1)
-        total = wanted - (size_in + self.kernel - 1) * self.up_factor
+        size_in, size = self.sizes(vertical=vertical)
+        total = self._added(size_in, size, up_taps, down_taps)
         before = (total + self.up_factor) // 2  # zero insertion leaves up_factor - 1 empty samples behind the last one
-        return before, total - before
+        cut = self.cut_y if vertical else self.cut_x
+        if cut is None:
+            return before, total - before
+        before += cut.first_in * self.up_factor - cut.first * self.down_factor
+        return before, self._added(cut.size_in, cut.size, up_taps, down_taps) - before
+
+    def _added(self, size_in: int, size: int, up_taps: int, down_taps: int) -> int:
+        """Samples to pad in all, to get `size` of `size_in`."""
+        wanted = (size - 1) * self.down_factor + 1 + (up_taps - 1) + (down_taps - 1)
+        return wanted - (size_in + self.kernel - 1) * self.up_factor
 
 
 @dataclass(frozen=True, slots=True)

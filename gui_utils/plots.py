@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ _LEGEND_FLAGS = int(implot.LegendFlags_.outside | implot.LegendFlags_.horizontal
 _HEATMAP_AROUND_EM = (3.9, 2.6)
 """About how much of a plot's width and height its numbers take, without the names of the axes."""
 _COLOUR_BAR_EM = 4.5
+_X_AXIS = ('left', 'right', 'width')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,12 +161,14 @@ def heatmap(
         if condition:
             implot.setup_axes(x_label, y_label, _NO_GRID, _NO_GRID)
             implot.setup_axes_limits(left, right, bottom, top, condition)
+            _space_x_ticks(title, (left, right), width, is_reset=condition == int(implot.Cond_.always))
             texture = textures.show(
                 f'heatmap {title}', values, variant=(limits, colour_map), shown_width=width, filter=filter,
                 paint=lambda numbers: colour_pixels(numbers, limits, colour_map),
             )  # fmt: skip
             implot.plot_image('##values', texture, implot.Point(left, bottom), implot.Point(right, top))
             area = (implot.get_plot_pos(), implot.get_plot_size())
+            _remember_x_axis(title, area[1].x)
             if implot.is_plot_hovered():
                 mouse = implot.get_plot_mouse_pos()
                 place = (mouse.x, mouse.y)
@@ -303,6 +307,37 @@ def _draw_markers(markers: Sequence[Marker]) -> None:
         canvas.add_text(ImVec2(left + 0.25 * em, low.y), theme.faded(theme.rgba(marker.colour)), marker.label)
         taken = max(taken, left + width)
     implot.pop_plot_clip_rect()
+
+
+def _space_x_ticks(title: str, limits: Limits, width: float, *, is_reset: bool) -> None:
+    """Numbers below the plot as close as they can stand without touching: ImPlot's own do touch in small plots."""
+    em, storage = imgui.get_font_size(), imgui.get_state_storage()
+    low, high, inside = (storage.get_float(imgui.get_id(f'{title}##{part}'), 0.0) for part in _X_AXIS)
+    if is_reset or high <= low:
+        (low, high), inside = limits, width - _HEATMAP_AROUND_EM[0] * em
+    places = tick_places(low, high, lambda text: (imgui.calc_text_size(text).x + 0.5 * em) / max(inside, 1.0))
+    implot.setup_axis_ticks(implot.ImAxis_.x1, list(places), [f'{place:g}' for place in places])
+
+
+def _remember_x_axis(title: str, inside: float) -> None:
+    """What the user's zoom made of the axis, in pixels and units, for the next frame."""
+    seen, storage = implot.get_plot_limits().x, imgui.get_state_storage()
+    for part, value in zip(_X_AXIS, (seen.min, seen.max, inside), strict=True):
+        storage.set_float(imgui.get_id(f'{title}##{part}'), value)
+
+
+def tick_places(low: float, high: float, share: Callable[[str], float]) -> tuple[float, ...]:
+    """Multiples of the smallest round step whose numbers find room; at least one place.
+
+    `share`: how much of the axis a number needs, its distance to the next included.
+    """
+    power = math.floor(math.log10(high - low)) - 1
+    for step in (factor * 10.0**exponent for exponent in range(power, power + 3) for factor in (1, 2, 5)):
+        numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
+        places = tuple(round(number * step, 12) for number in numbers)
+        if all(share(f'{place:g}') <= step / (high - low) for place in places):
+            return places or (low,)
+    return (low,)
 
 
 def _heatmap_size(aspect: float, height: float, has_x_label: bool, has_y_label: bool) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from imgui_bundle import imgui, implot
@@ -132,6 +134,20 @@ def test_a_picture_of_numbers_says_which_place_is_under_the_mouse(tester: PanelT
     assert pixels.shape == (32, 64, 4)
     assert tuple(pixels[0, 0, :3]) == (0xFD, 0xE7, 0x25)  # the last colour of viridis
     assert tuple(pixels[5, 5, :3]) == (0x44, 0x01, 0x54)  # and its first
+
+
+@pytest.mark.parametrize('extent', [0.4, 4.0, 32.0, 128.0, 512.0])
+@pytest.mark.parametrize('room', [6, 12, 20, 60])
+def test_numbers_below_a_plot_never_touch_and_leave_no_room_for_a_closer_step(extent: float, room: int) -> None:
+    """`room`: of the axis, in letters; between numbers stands at least one letter's width."""
+    places = plots.tick_places(-extent, extent, lambda text: (len(text) + 1) / room)
+    halves = [(len(f'{place:g}') / 2, (place / extent + 1) / 2 * room) for place in places]
+    ends = [(middle - half, middle + half) for half, middle in halves]
+    assert all(right[0] - left[1] >= 1 - 1e-9 for left, right in itertools.pairwise(ends))
+    if room >= 20:
+        assert 3 <= len(places) <= room / 2
+    if (extent, room) == (128.0, 20):
+        assert places == (-100, 0, 100)
 
 
 def test_numbers_become_colours_from_the_first_to_the_last() -> None:

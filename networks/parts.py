@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import gcd
+from typing import cast
 
 from torch import nn
 
@@ -95,6 +96,16 @@ def _cuts(shapes: Sequence[LayerShape], wanted: Interval, *, vertical: bool) -> 
 def multiply_adds(shapes: Sequence[LayerShape], records: Sequence[LayerRecord]) -> float:
     """Products that the layers need, whole or cut as `records` say; convolutions and filters as the kernels compute them."""
     return sum(_products(replace(shape, record=record)) for shape, record in zip(shapes, records, strict=True))
+
+
+def spared(whole: Generator, part: Generator) -> float:
+    """How many times as many products the first needs as the second, which computes a part of its pictures."""
+    shapes = [
+        [LayerShape.of(cast(SynthesisLayer, one.synthesis.get_submodule(name))) for name in one.synthesis.layer_names]
+        for one in (whole, part)
+    ]
+    products = [multiply_adds(some, [shape.record for shape in some]) for some in shapes]
+    return products[0] / products[1]
 
 
 def _products(shape: LayerShape) -> float:

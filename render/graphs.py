@@ -172,8 +172,8 @@ class GraphCache:
 
 
 def can_record(spec: SynthesisSpec) -> bool:
-    """Whether a picture runs through without looking at layers, changing them, or drawing new numbers on the way."""
-    return spec.layer is None and not spec.edits and spec.noise != 'random'
+    """Whether a picture runs through, whole, without looking at layers, changing them, or drawing new numbers on the way."""
+    return spec.layer is None and not spec.edits and spec.noise != 'random' and spec.part is None
 
 
 def key_of(model: ModelKey, spec: SynthesisSpec, ws: Tensor, overrides: Mapping[str, Tensor]) -> Hashable:

@@ -1,11 +1,10 @@
 """Turns a request into a result. Owns the models. No window, no files, no threads."""
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,46 +20,14 @@ from render import interop, metering
 from render.capture import never, run_to
 from render.filters import Edited, edited, filter_curves
 from render.graphs import CudaRecorder, GraphCache, Replay, ReplayMapping
+from render.memo import Memo
 from render.models import ModelStore, device_title
+from render.parts import Parts
 from render.request import IDENTITY, FilterSpec, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
 from render.rescue import Rescue
 from render.result import FilterCurve, RenderResult, Spectrum, Statistics
 from render.views import picture, power_of, spectrum_of_power, statistics_of
 from render.worker import Abandoned, IsStale
-
-MEMO_ENTRIES = 2
-"""Of each stage: one for each side of a comparison."""
-Key = TypeVar('Key', bound=Hashable)
-Value = TypeVar('Value')
-
-
-class Memo(Generic[Key, Value]):
-    """The last few values of one stage, by what they were computed from."""
-
-    def __init__(self, entries: int = MEMO_ENTRIES):
-        self._values: OrderedDict[Key, Value] = OrderedDict()
-        self._entries = entries
-        self.misses = 0
-        """How often something had to be computed."""
-
-    def get(
-        self, key: Key, compute: Callable[[], Value], *, is_good: Callable[[Value], bool] = lambda value: True
-    ) -> Value:
-        """The value for `key`, computed if none that `is_good` is at hand. Nothing is kept when `compute` raises."""
-        if key not in self._values or not is_good(self._values[key]):
-            self.misses += 1
-            value = compute()
-            self._values.pop(key, None)
-            while len(self._values) >= self._entries:
-                self._values.popitem(last=False)
-            self._values[key] = value
-        self._values.move_to_end(key)
-        return self._values[key]
-
-    def clear(self) -> None:
-        """Forget every value."""
-        self._values.clear()
-
 
 Noted = tuple[Tensor, tuple[str, ...]]
 """A tensor, and notes on how it came about."""
@@ -108,6 +75,7 @@ class Renderer:
         self._statistics: Memo[int, Statistics] = Memo()
         self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
         self._edited: WeakKeyDictionary[Inspectable, Memo[FilterSpec, Edited]] = WeakKeyDictionary()
+        self._parts = Parts()
         self._graphs = GraphCache(CudaRecorder())
         self._rescue = Rescue(models, self._forget)
 
@@ -133,11 +101,12 @@ class Renderer:
 
     def _render(self, request: RenderRequest, is_stale: IsStale) -> RenderResult:
         started = time.perf_counter()
-        adapter, changes = self._adapter(request)
+        whole, changes = self._adapter(request)
+        adapter, request = self._parts.choose(whole, request)
         with torch.inference_mode():
             activation = self._activation(adapter, request, is_stale)
             _check(is_stale)
-            result = self._view(adapter, request, activation, is_stale)
+            result = self._parts.described(self._view(adapter, request, activation, is_stale), whole)
         on_what = (*self._device_notes(), *activation.operators, *_kernel_notes())
         return replace(
             result,
@@ -166,6 +135,7 @@ class Renderer:
         for memo in memos:
             memo.clear()
         self._edited.clear()
+        self._parts.clear()
         self._graphs.clear()
 
     def _device_notes(self) -> tuple[str, ...]:

@@ -97,6 +97,16 @@ class LayerEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of the picture, in its pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class SynthesisSpec:
     """How the network runs on that point."""
 
@@ -109,6 +119,8 @@ class SynthesisSpec:
     edits: tuple[LayerEdit, ...] = ()
     layer: str | None = None
     """Stop here and show this layer (`LayerInfo.name`). None = the image."""
+    part: Part | None = None
+    """Compute just these pixels of the image, exactly. None = all. Where that is not possible, the answer is the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +169,9 @@ class RenderRequest:
     latent: LatentSpec = field(default_factory=LatentSpec)
     synthesis: SynthesisSpec = field(default_factory=SynthesisSpec)
     view: ViewSpec = field(default_factory=ViewSpec)
+
+
+def makes_worthless(newer: RenderRequest, running: RenderRequest) -> bool:
+    """Whether a picture that is being made need not be finished because of what is asked now: one of another model, or a part,
+    since a whole picture that was begun while the hand rested must not hold up those that follow the hand."""
+    return newer.model != running.model or (newer.synthesis.part is not None and running.synthesis.part is None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from networks.info import Capability as Capability  # the window takes it from here
 from networks.info import GeneratorInfo, LayerInfo
-from render.request import RenderRequest
+from render.request import Part, RenderRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,16 @@ class Equivariance:
 
 
 @dataclass(frozen=True, slots=True)
+class PartSize:
+    """How large parts of a picture may be, and what they spare."""
+
+    side: int
+    """Of the square, in pixels."""
+    gain: float
+    """How many times as many products the whole picture takes as a part in its middle."""
+
+
+@dataclass(frozen=True, slots=True)
 class RenderResult:
     """The answer to `request`; `error` set means: keep showing the old picture and say this."""
 
@@ -114,4 +124,13 @@ class RenderResult:
     """None: not asked for."""
     provisional: bool = False
     """Kernels were still being compiled: the same request is answered once more, with the last bits right."""
+    part_sizes: tuple[PartSize, ...] = ()
+    """Of parts that this picture could be asked for, largest first; empty for a part itself."""
+    why_no_parts: str = ''
+    """A sentence, where there are none."""
     error: str | None = None
+
+    @property
+    def part(self) -> Part | None:
+        """Which part of the picture `image` is; None = all of it. (What was asked in part may come whole.)"""
+        return self.request.synthesis.part

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from networks.bad_file import BadFile
-from render.request import RenderRequest
+from render.request import RenderRequest, makes_worthless
 from render.result import RenderResult
 
 IsStale = Callable[[], bool]
@@ -128,7 +128,7 @@ class RenderWorker:
     """Runs renders and jobs on one background thread; of waiting requests of a side only the newest survives.
 
     A running frame finishes, because abandoning it on every new request would show nothing for a whole drag. It is
-    abandoned only when it is worthless: another model was chosen, its side is gone, or the worker closes.
+    abandoned only when it is worthless: its side is gone, the worker closes, or what waits makes it so (`makes_worthless`).
     """
 
     def __init__(self, make_renderer: Callable[[], Rendering], on_result: Callable[[], None] = lambda: None):
@@ -309,8 +309,7 @@ class RenderWorker:
         slots = self._sides.get(side)  # no lock: a stale answer costs one more layer
         if slots is None or slots.unwanted:
             return True
-        waiting = slots.waiting
-        return waiting is not None and waiting.model != request.model
+        return slots.waiting is not None and makes_worthless(slots.waiting, request)
 
     def _step(self, name: str, renderer: Rendering | None, failure: str) -> None:
         """Advance one job by one step, and let the next one have the next turn."""

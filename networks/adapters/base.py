@@ -34,6 +34,15 @@ class Inspectable(abc.ABC):
         twin.info, twin.changes = info, changes
         return twin
 
+    def why_no_parts(self) -> str | None:
+        """Why a part of a picture cannot be computed alone, as a sentence; None if it can."""
+        return 'Only pictures of alias-free networks (StyleGAN3) can be computed in part.'
+
+    def part(self, columns: tuple[int, int], rows: tuple[int, int]) -> tuple[Self, float]:
+        """The same generator whose pictures are just these columns and rows (from, to) of this one's, exactly; and how many
+        times as much work the whole is. Raises `ValueError` where that is not possible (`why_no_parts`)."""
+        raise ValueError(self.why_no_parts() or 'This generator computes no parts.')
+
     @abc.abstractmethod
     def latents(self, z: Tensor, class_index: int | None = None) -> Tensor:
         """Latents of `z` [batch, z_dim], without truncation: [batch, num_ws, w_dim].

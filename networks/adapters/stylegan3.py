@@ -1,7 +1,7 @@
 """StyleGAN3 generators, and the rungs E to H of the paper's ladder, as the renderer sees them."""
 
 from collections.abc import Mapping
-from typing import cast, final
+from typing import Self, cast, final
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from networks.adapters.parts import (
 )
 from networks.config import AliasFreeConfig
 from networks.info import Capability, FilterInfo, GeneratorInfo, LayerInfo
+from networks.parts import part_modules, shapes_of, spared
 from networks.schedule import LayerRecord
 from networks.stylegan3 import Generator
 
@@ -58,6 +59,17 @@ class StyleGAN3Adapter(Inspectable):
     ) -> Tensor:
         """See `Inspectable.synthesize`; there is no noise to choose. Replaced filters may have any number of taps."""
         return synthesize_with(self.generator, overrides, latents, {'float32': float32})
+
+    def why_no_parts(self) -> str | None:
+        """See `Inspectable.why_no_parts`."""
+        shapes = shapes_of(self.module)
+        return shapes if isinstance(shapes, str) else None
+
+    def part(self, columns: tuple[int, int], rows: tuple[int, int]) -> tuple[Self, float]:
+        """See `Inspectable.part`."""
+        modules = part_modules(self.generator, columns, rows)
+        twin = self.with_submodules(modules, self.info, changes=self.changes)
+        return twin, spared(self.generator, twin.generator)
 
     def average(self) -> Tensor | None:
         """The average latent [w_dim], or None."""

@@ -60,7 +60,7 @@ def test_rungs_of_the_ladder_with_filters_inside_have_parts_too(rung: str) -> No
     assert max(largest_error(generator, *RECTANGLES[name]) for name in ('odd', 'lower right')) < 1e-5
 
 
-@pytest.mark.parametrize('taps', [1, 4, 5, 26])
+@pytest.mark.parametrize('taps', [3, 5, 26])
 def test_a_part_is_exact_with_filters_of_other_lengths(taps: int) -> None:
     generator = small_ladder('T')
     filters = {

@@ -9,7 +9,8 @@ import torch
 
 from networks.bad_file import BadFile
 from ops.fourier_features import fourier_features
-from render.renderer import Memo, Renderer
+from render.memo import Memo
+from render.renderer import Renderer
 from render.request import (
     FilterSpec,
     LatentSpec,

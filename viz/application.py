@@ -264,8 +264,10 @@ class App:
     # What changes because of this frame
 
     def _note_edit(self, before: Session) -> None:
-        """Undo steps end when the mouse lets go, or a little after the last key."""
+        """Undo steps end when the mouse lets go, or a little after the last key, or with the next press of the mouse."""
         history = self.view.history
+        if imgui.is_mouse_clicked(0) or imgui.is_mouse_clicked(2):
+            history = history.settled(before)
         if self.session is not before:
             history = history.edited(before)
             self._edited_at = self.view.seconds

@@ -108,13 +108,14 @@ def _heatmap(spectrum: Spectrum, result: RenderResult, desk: Desk, *, height: fl
     right = imgui.get_cursor_screen_pos().x + imgui.get_content_region_avail().x
     if right - imgui.get_item_rect_max().x > READOUTS_EM * imgui.get_font_size():
         widgets.same_line(0.6)
-        _readouts(spectrum, result, under_mouse)
+        _readouts(spectrum, result, under_mouse, title=desk.titles().get(desk.active, '') if desk.shown[1:] else '')
 
 
-def _readouts(spectrum: Spectrum, result: RenderResult, under_mouse: tuple[float, float] | None) -> None:
-    """Beside the heatmap: what the axes mean for this layer, and the power below the mouse."""
+def _readouts(spectrum: Spectrum, result: RenderResult, under_mouse: tuple[float, float] | None, *, title: str) -> None:
+    """Beside the heatmap: which of several pictures it is of, what the axes mean for this layer, and the power below the mouse."""
     layer = result.layer
-    rows = [('s/2', f'{spectrum.extent:g}')]
+    rows = [('of', title)] if title else []
+    rows.append(('s/2', f'{spectrum.extent:g}'))
     if layer is not None and layer.cutoff is not None:
         rows.append(('f_c', f'{layer.cutoff:.4g}'))
     if layer is not None and layer.stopband is not None:

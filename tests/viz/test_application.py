@@ -165,6 +165,17 @@ def test_a_drag_is_one_step_of_undo_and_redo(rig: Rig) -> None:
     assert rig.side.transform == moved
 
 
+def test_a_key_just_before_a_drag_is_a_step_of_its_own(rig: Rig) -> None:
+    rig.driver.keys(Key.right_arrow)
+    moved = rig.side.transform
+    assert moved != TransformState()
+    rig.driver.drag('Picture/picture a', by=(0, 40))
+    rig.driver.keys(Key.z, ctrl=True)
+    assert rig.side.transform == moved
+    rig.driver.keys(Key.z, ctrl=True)
+    assert rig.side.transform == TransformState()
+
+
 def test_undo_from_the_menu(rig: Rig) -> None:
     rig.driver.click('Latent/Next')
     rig.driver.click('Edit')

@@ -47,7 +47,8 @@ def draw_together(
     below = _below_mouse(session, names, line, mode, desk)
     held = hand.side if hand.doing != 'nothing' and hand.side in names else below
     placement = geometry.place(whole, picture, session.canvas)
-    session = hold_line(session, held, placement)
+    watched: PictureName = 'a' if session.b is None else session.active
+    session = hold_line(session, watched, placement)
     session = hold(session, held, placement, hand, desk.view.side(held).model, identity='picture both')
     hovered = imgui.is_item_hovered()
     lead = geometry.place(whole, picture, session.canvas)
@@ -63,7 +64,7 @@ def draw_together(
     model = desk.view.side(held).model
     can_turn = model is not None and model.why_not('transform') is None
     draw_ring(canvas, session, held, lead, hand, can_turn=can_turn, hovered=hovered)
-    draw_line(session, held, lead)
+    draw_line(session, watched, lead)
     result = desk.view.side(below).result
     if result is not None and session.canvas.probe and mode != 'difference':
         overlay.draw_probe(result, _placed(result, lead), hovered=hovered, row=1)

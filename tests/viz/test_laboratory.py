@@ -14,7 +14,7 @@ from render.diagnosis import Curve, Diagnosis, Evidence, Finding, Plot
 from render.measures import FixedPattern, FixedPatterns, Neighbourhood, RegisteredAverage, Strip
 from render.png_session import load_carried_session
 from render.request import FilterEdit, LayerOversampling
-from render.session import Side, StickingState, WalkLine
+from render.session import CompareMode, Side, StickingState, WalkLine
 from render.worker import Progress
 from tests.gui.conftest import tester  # noqa: F401  fixture
 from tests.viz.conftest import Rig, sample_request
@@ -250,6 +250,17 @@ def test_the_line_shows_only_while_its_panel_is_in_front(rig: Rig) -> None:
     assert not any('walk line' in item.label for item in rig.driver.recorder.items)
     imgui_focus(rig.driver, 'Sticking')
     assert any('walk line' in item.label for item in rig.driver.recorder.items)
+
+
+@pytest.mark.parametrize('mode', ['wipe', 'difference'])
+def test_over_two_pictures_in_one_place_the_line_stays_wherever_the_mouse_is(rig: Rig, mode: CompareMode) -> None:
+    compare = replace(rig.app.session.compare, original=True, mode=mode)
+    rig.app.session = replace(rig.app.session, sticking=StickingState(view='walk'), compare=compare)
+    imgui_focus(rig.driver, 'Sticking')
+    rig.settle()
+    for share in (0.2, 0.8):
+        rig.driver.hover('Picture/picture both', at=(share, 0.2), frames=2)
+        assert any('walk line end a' in item.label for item in rig.driver.recorder.items)
 
 
 # In the window

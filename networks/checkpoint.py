@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,6 +28,8 @@ TRAINING_STATE_FORMAT = 'aliasscope-training-state'
 VERSION = '1'
 CREATED_BY = 'AliasScope 0.1.0'
 _HEAD_BYTES = 512
+_LONGEST_ORIGIN = 600
+"""Letters."""
 _HASH_SHARE = 0.3
 """Part of the time that hashing takes, for the progress bar."""
 
@@ -52,6 +54,8 @@ class Checkpoint:
     """What the reader noticed, in sentences."""
     embedded_code: tuple[tuple[int, str], ...] = ()
     """(bytes, SHA-256) of every program text that the file carries. It was not run."""
+    origin: str = ''
+    """Of a file of ours: what its weights were first read from, with its SHA-256, or what made them. Empty for others."""
 
 
 def load_checkpoint(path: Path | str, *, network: str = 'G_ema', on_progress: Progress | None = None) -> Checkpoint:
@@ -92,6 +96,8 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, on_progress: Pr
         'embedded_code': json.dumps(checkpoint.embedded_code),
         'created_by': CREATED_BY,
     }
+    if checkpoint.origin:
+        metadata['origin'] = checkpoint.origin
     try:
         write_safetensors(path, checkpoint.tensors, metadata, lambda done: report(done, 'Writing the weights'))
     except OSError as error:
@@ -143,7 +149,9 @@ def make_generator(checkpoint: Checkpoint, device: torch.device | str = 'cpu') -
     if checkpoint.family == 'discriminator':
         raise BadFile('no-generator', 'The file holds a discriminator, which makes no pictures; open a generator.')
     module = build_checked(checkpoint.family, checkpoint.config, checkpoint.tensors)
-    return wrap(module.to(device), notes=checkpoint.notes)
+    adapter = wrap(module.to(device), notes=checkpoint.notes)
+    adapter.info = replace(adapter.info, origin=checkpoint.origin)
+    return adapter
 
 
 def file_sha256(path: Path | str) -> str:
@@ -202,6 +210,7 @@ def _read_ours(data: memoryview, source: str, sha256: str, report: Progress) -> 
         network=shown(metadata.get('network', 'G_ema')),
         notes=_weight_notes(tensors),
         embedded_code=_embedded_code(header),
+        origin=_origin(metadata),
     )
 
 
@@ -231,6 +240,13 @@ def _json(header: Header, name: str) -> object:
         return json.loads(header.metadata[name])
     except (KeyError, ValueError, RecursionError):
         raise damaged(f'its {name} is missing or not valid JSON') from None
+
+
+def _origin(metadata: Mapping[str, str]) -> str:
+    """Where the weights come from, in the words of the file; what was converted twice remembers the first source."""
+    source, sha256 = metadata.get('source', ''), metadata.get('source_sha256', '')
+    composed = f'{source} (SHA-256 {sha256})' if source and sha256 else source
+    return shown(metadata.get('origin', composed), limit=_LONGEST_ORIGIN)
 
 
 def _embedded_code(header: Header) -> tuple[tuple[int, str], ...]:

@@ -77,6 +77,8 @@ class GeneratorInfo:
     """For each capability that is absent: why, in a sentence for a tooltip."""
     notes: tuple[str, ...] = ()
     """What the reader noticed, e.g. 'The file carries program text (3 parts, 93 kB); it was not run.'"""
+    origin: str = ''
+    """Where the weights come from, as a file of ours says: the file that was converted, or the training. Empty: unknown."""
 
     def why_not(self, capability: Capability) -> str | None:
         """Why this generator lacks `capability`, or None when it has it."""

@@ -93,6 +93,7 @@ def info_lines(key: ModelKey, found: GeneratorInfo) -> list[str]:
         ('Classes', str(found.class_count) if found.class_count else 'none'),
         ('Can', ', '.join(sorted(found.capabilities)).replace('_', ' ') or 'only be shown'),
         ('SHA-256', key.sha256),
+        *([('Made from', found.origin)] if found.origin else []),
     ]
     lines = [f'{name:12}{value}' for name, value in head]
     lines += ['', *(f'  {name} = {value}' for name, value in found.config)]

@@ -88,6 +88,7 @@ def detail_rows(model: GeneratorInfo, key: ModelKey) -> list[tuple[str, str]]:
     rows = [
         ('File', key.path),
         ('SHA-256', key.sha256),
+        *([('Made from', model.origin)] if model.origin else []),
         ('Family', model.family),
         ('Parameters', f'{model.parameters:,}'),
         ('Latent', f'z {model.z_dim}, w {model.w_dim}, {model.num_ws} rows'),

@@ -21,6 +21,7 @@ from networks.checkpoint import (
     save_checkpoint,
 )
 from networks.files.safetensors_file import read_header, write_safetensors
+from networks.sources import resolve
 from networks.stylegan2 import Generator as StyleGAN2
 from tests.networks.hostile import tiny
 from tests.networks.pickle_writer import write_snapshot
@@ -76,6 +77,20 @@ def test_the_metadata_says_where_a_model_comes_from(snapshot: Path, tmp_path: Pa
     assert metadata['family'] == 'stylegan3' and metadata['created_by'].startswith('AliasScope ')
     assert metadata['source'] == 'a.pkl' and metadata['source_sha256'] == file_sha256(snapshot)
     assert json.loads(metadata['config'])['img_resolution'] == 16
+
+
+def test_a_file_that_was_converted_twice_still_names_its_snapshot(snapshot: Path, tmp_path: Path) -> None:
+    convert(snapshot, tmp_path / 'b.safetensors')
+    convert(tmp_path / 'b.safetensors', tmp_path / 'c.safetensors')
+    origin = f'a.pkl (SHA-256 {file_sha256(snapshot)})'
+    for name in ('b', 'c'):
+        assert load_generator(tmp_path / f'{name}.safetensors').info.origin == origin
+    assert load_generator(snapshot).info.origin == ''
+
+
+def test_the_bundled_weights_say_who_made_them_even_in_a_copy(tmp_path: Path) -> None:
+    convert(resolve('demo:'), tmp_path / 'copy.safetensors')
+    assert '0 A.D.' in load_generator(tmp_path / 'copy.safetensors').info.origin
 
 
 def test_the_hash_is_that_of_the_file(snapshot: Path) -> None:

@@ -99,8 +99,7 @@ class SynthesisNetwork(nn.Module):
                 f'this network needs w of shape [batch, {self.num_ws}, {self.w_dim}], got {tuple(ws.shape)}'
             )
         ws = ws.to(self.input.weight.dtype)
-        with one_thread_if_small(ws.shape[0] * self.schedule.input.channels * self.schedule.input.size**2):
-            x = self.input(ws[:, 0])
+        x = self.input(ws[:, 0])
         rows = ws[:, 1:] if self.schedule.input.affine else ws
         layers = cast(dict[str, nn.Module], self._modules)
         for name, w in zip(self.layer_names, rows.unbind(1), strict=True):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ops.backend import implements, needs_gradient, pick
+from ops.parallel import one_thread_if_small
 from ops.styles import LatentStyles
 
 
@@ -64,6 +65,14 @@ def fourier_features_reference(
 ) -> Tensor:
     """The truth in plain torch: any device, any float type, any order of derivative."""
     motion = motion.compute() if isinstance(motion, LatentStyles) else motion
+    numbers = (1 if motion is None else motion.shape[0]) * weight.shape[0] * spec.width * spec.height
+    with one_thread_if_small(numbers):
+        return _mixed_waves(motion, transform, freqs, phases, weight, spec)
+
+
+def _mixed_waves(
+    motion: Tensor | None, transform: Tensor, freqs: Tensor, phases: Tensor, weight: Tensor, spec: WaveSpec
+) -> Tensor:
     matrix = transform[None] if motion is None else _rotate_and_shift(motion) @ transform
     phases = phases + (freqs @ matrix[:, :2, 2:]).squeeze(2)  # [batch, channels], in turns
     freqs = freqs @ matrix[:, :2, :2]  # [batch, channels, 2], cycles per image width

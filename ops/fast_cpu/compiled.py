@@ -25,6 +25,7 @@ from ops.fast_cpu.filter_call import FilterPlan, call_filter, is_planar, plan_fi
 from ops.fast_cpu.recorded import FirstRun
 from ops.fast_cpu.shapes import ProductShape, Shape
 from ops.fast_cpu.threads import Step, recording
+from ops.fast_cpu.window import Window, window_read
 from ops.filtered_lrelu import LreluSpec
 from ops.styles import LatentStyles
 from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
@@ -135,7 +136,8 @@ def _first_run(call: _Call, key: recorded.Key | None, asked: int) -> Tensor | No
         return None
     if bare and convolution is not None and isinstance(prepared.shape, ProductShape):
         return _bare_run(call, key, asked, prepared, convolution)
-    plan = None if unfiltered else _layer_plan(x, weight, up_filter, down_filter, spec)
+    window = None if unfiltered else _window(call, whole_rows=isinstance(prepared.shape, ProductShape))
+    plan = None if window is None else _layer_plan(call, window)
     kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]))
     if kernel is None and not unfiltered:
         return None
@@ -143,7 +145,7 @@ def _first_run(call: _Call, key: recorded.Key | None, asked: int) -> Tensor | No
         styles = _styles(latents, key)
         mapped = len(steps)
         factors, scale = modulate(styles, input_gain, prepared, demodulate=demodulate)
-        signal = convolve(x, prepared, factors, padding, convolution)
+        signal = convolve(x, prepared, factors, padding, convolution, window)
         if kernel is None or not isinstance(plan, FilterPlan):  # an unfiltered non-linearity, m = 1
             y = signal if scale is None else signal * scale[:, :, None, None]
             return differentiable.filtered_lrelu(y, None, None, bias, lrelu)
@@ -196,13 +198,29 @@ def _styles(styles: Tensor | LatentStyles, key: recorded.Key | None) -> Tensor:
     return styles.compute() if made is None else made
 
 
-def _layer_plan(
-    x: Tensor, weight: Tensor, up_filter: Tensor | None, down_filter: Tensor | None, spec: LayerSpec
-) -> FilterPlan | str:
-    """For what comes after the convolution."""
+def _window(call: _Call, *, whole_rows: bool) -> Window:
+    """What has to be convolved: what the filter reads."""
+    _, _, _, _, up_filter, down_filter, _, spec = call
+    rows, columns = _convolved(call)
+    window = window_read(rows, columns, up_filter, down_filter, spec.lrelu)
+    return window.whole_rows(columns) if whole_rows else window
+
+
+def _convolved(call: _Call) -> tuple[int, int]:
+    """Rows and columns of the whole convolution."""
+    x, weight, *_, spec = call
     rows, columns = (x.shape[n] + 2 * spec.modulation.padding[n - 2] - weight.shape[n] + 1 for n in (2, 3))
-    shape = (x.shape[0], weight.shape[0], rows, columns)
-    return plan_filter(shape, up_filter, down_filter, spec.lrelu, planar=False, threads=torch.get_num_threads())
+    return rows, columns
+
+
+def _layer_plan(call: _Call, window: Window) -> FilterPlan | str:
+    """For what comes after the convolution, of which there is a window."""
+    x, weight, _, _, up_filter, down_filter, _, spec = call
+    shape, lrelu = (
+        (x.shape[0], weight.shape[0], window.height, window.width),
+        window.moved(spec.lrelu, *_convolved(call)),
+    )
+    return plan_filter(shape, up_filter, down_filter, lrelu, planar=False, threads=torch.get_num_threads())
 
 
 def _fits(x: Tensor, weight: Tensor, styles: Tensor | LatentStyles, bias: Tensor, spec: LayerSpec) -> bool:

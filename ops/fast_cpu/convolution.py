@@ -12,6 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from ops.fast_cpu import library
 from ops.fast_cpu.shapes import ModulationShape, ProductShape, WinogradShape
 from ops.fast_cpu.threads import NO_LIMIT, float_bits, run, workspace
+from ops.fast_cpu.window import Window, whole
 from ops.fast_cpu.winograd_points import transform_matrix, transform_weights
 from ops.filtered_lrelu import LreluSpec
 
@@ -127,26 +128,33 @@ def modulate(
 
 
 def convolve(
-    x: Tensor, prepared: PreparedWeight, factors: Tensor, padding: tuple[int, int], kernel: int | None
+    x: Tensor,
+    prepared: PreparedWeight,
+    factors: Tensor,
+    padding: tuple[int, int],
+    kernel: int | None,
+    window: Window | None = None,
 ) -> Tensor:
-    """`x * factors` convolved, [batch, out, height, width], the channels of a pixel together.
+    """`x * factors` convolved, or a window of that, [batch, out, height, width], the channels of a pixel together.
 
-    `x`: [batch, in, height, width].  With a kernel, the result lies in memory that the next call on this thread overwrites.
+    `x`: [batch, in, height, width].  A 1x1 kernel can only do windows of whole rows.  With a kernel, the result lies in memory that the next call on this thread overwrites.
     """
     if kernel is not None and isinstance(prepared.shape, WinogradShape):
-        return _winograd(x, prepared, prepared.shape, factors, padding, kernel)
+        return _winograd(x, prepared, prepared.shape, factors, padding, kernel, window)
     if kernel is not None and isinstance(prepared.shape, ProductShape):
-        height, width = x.shape[2:]
-        out = workspace(x.shape[0] * height * width * prepared.values.shape[0] * prepared.shape.panel)
-        return _product(x, prepared, prepared.shape, factors, kernel, out, (0, 0, 0, 0))
+        window = window or whole(*x.shape[2:])
+        assert window.width == x.shape[3]
+        out = workspace(x.shape[0] * window.height * window.width * prepared.values.shape[0] * prepared.shape.panel)
+        return _product(x, prepared, prepared.shape, factors, kernel, out, (0, 0, 0, 0), window)
     scaled = x * factors[:, :, None, None]
-    return torch.conv2d(scaled, prepared.values, padding=padding).contiguous(memory_format=torch.channels_last)
+    y = torch.conv2d(scaled, prepared.values, padding=padding)
+    return (y if window is None else window.of(y)).contiguous(memory_format=torch.channels_last)
 
 
 def multiply_pixels(x: Tensor, prepared: PreparedWeight, factors: Tensor, kernel: int, out: Tensor) -> Tensor:
     """A 1x1 convolution of `x * factors` to the memory `out`, for all channels of all panels."""
     assert isinstance(prepared.shape, ProductShape)
-    return _product(x, prepared, prepared.shape, factors, kernel, out, (0, 0, 0, 0))
+    return _product(x, prepared, prepared.shape, factors, kernel, out, (0, 0, 0, 0), whole(*x.shape[2:]))
 
 
 def convolve_and_activate(
@@ -159,7 +167,7 @@ def convolve_and_activate(
     out = torch.empty(x.shape[0] * x.shape[2] * x.shape[3] * channels)
     clamp = NO_LIMIT if lrelu.clamp is None else lrelu.clamp
     activation = (bias.data_ptr(), float_bits(lrelu.slope), float_bits(lrelu.gain), float_bits(clamp))
-    return _product(x, prepared, prepared.shape, factors, kernel, out, activation)
+    return _product(x, prepared, prepared.shape, factors, kernel, out, activation, whole(*x.shape[2:]))
 
 
 def _product(
@@ -170,20 +178,22 @@ def _product(
     kernel: int,
     out: Tensor,
     activation: tuple[int, int, int, int],
+    window: Window,
 ) -> Tensor:
     """`out`: memory for all channels of all panels.  `activation`: address of the bias, and bits of slope, gain and clamp."""
     x = x.contiguous(memory_format=torch.channels_last)
     batch, channels, height, width = x.shape
-    panels, pixels = prepared.values.shape[0], height * width
-    out = out.view(batch, height, width, panels * shape.panel).permute(0, 3, 1, 2)
+    panels, pixels = prepared.values.shape[0], window.height * width
+    out = out.view(batch, window.height, width, panels * shape.panel).permute(0, 3, 1, 2)
     most = min(_PIXELS, _PIXEL_FLOATS // channels) // shape.rows + 1
     length = shape.rows * _share(-(-pixels // shape.rows), most, batch, lambda rows: rows + 0.2)
     runs = -(-pixels // length)
     bias, *numbers = activation
     fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr(), bias]
     fields += [
-        pixels * channels,
+        height * width * channels,
         channels,
+        window.top * width * channels,
         out.stride(0),
         out.stride(3),
         channels,
@@ -204,13 +214,16 @@ def _winograd(
     factors: Tensor,
     padding: tuple[int, int],
     kernel: int,
+    window: Window | None,
 ) -> Tensor:
     x = x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
     batch, channels, height, width = x.shape
     channels_out, panels = prepared.power.shape[1], prepared.values.shape[1]
-    new_height, new_width = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
+    entire = whole(height + 2 * padding[0] - 2, width + 2 * padding[1] - 2)
+    window = window or entire
+    new_height, new_width = window.height, window.width
     # The tiles then leave out the edges of the result, and none reaches beyond it.
-    margin = 1 if padding == (2, 2) and height % _RESULT == width % _RESULT == 0 else 0
+    margin = 1 if padding == (2, 2) and window == entire and height % _RESULT == width % _RESULT == 0 else 0
     rows, columns = -(-(new_height - 2 * margin) // _RESULT), -(-(new_width - 2 * margin) // _RESULT)
     kept, full_width = -(-channels_out // shape.lanes) * shape.lanes, columns * _RESULT + 4 * margin
     out = workspace(batch * (rows * _RESULT + 2 * margin) * full_width * kept)
@@ -225,7 +238,8 @@ def _winograd(
     sample_in, _, row_in, pixel_in = x.stride()
     sample_out, _, row_out, pixel_out = out.stride()
     fields = [x.data_ptr(), out.data_ptr(), prepared.values.data_ptr(), factors.data_ptr()]
-    fields += [sample_in, row_in, pixel_in, height, width, padding[0] - margin, padding[1] - margin]
+    fields += [sample_in, row_in, pixel_in, height, width]
+    fields += [padding[0] - margin - window.top, padding[1] - margin - window.left]
     fields += [sample_out, row_out, pixel_out, channels, channels_out, panels]
     fields += [columns, tiles, length, runs, tile_floats, margin, edge_length, edge_runs]
     run(kernel, batch * runs, shape.scratch_floats(length, tile_floats), fields)

@@ -59,11 +59,11 @@ class ProductShape:
 
     writer: ClassVar[str] = 'product'
     fields: ClassVar[tuple[str, ...]] = (
-        'input', 'output', 'matrix', 'factors', 'bias', 'input_sample', 'input_pixel', 'output_sample', 'output_pixel',
+        'input', 'output', 'matrix', 'factors', 'bias', 'input_sample', 'input_pixel', 'input_first', 'output_sample', 'output_pixel',
         'channels_in', 'panels', 'pixels', 'run', 'runs', 'slope', 'gain', 'clamp',
     )  # fmt: skip
     """Strides in floats. `matrix`: [panel, channels in, channels of a panel]. `factors`: [samples, channels in]. `bias`: as
-    many numbers as the panels have channels. `run`: pixels of a job. There must be `rows` pixels or more."""
+    many numbers as the panels have channels. `input_first`: floats of a sample before the first pixel. `run`: pixels of a job. There must be `rows` pixels or more."""
 
     @property
     def name(self) -> str:

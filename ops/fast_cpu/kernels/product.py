@@ -14,12 +14,25 @@ def write(shape: ProductShape) -> str:
 
 
 def multiply(
-    kernel: Kernel, rows: list[Array], matrix: Array, channels: Int, vectors: int, stride: int
+    kernel: Kernel,
+    rows: list[Array],
+    matrix: Array,
+    channels: Int,
+    vectors: int,
+    stride: int,
+    *,
+    ahead: Array | None = None,
 ) -> list[list[Vec]]:
-    """Products of a few rows with a matrix whose rows are `stride` apart: `vectors` vectors for each row, in registers."""
+    """Products of a few rows with a matrix whose rows are `stride` apart: `vectors` vectors for each row, in registers.
+
+    `ahead`: a matrix that is needed next, which is fetched meanwhile.
+    """
     sums = [[kernel.slot(kernel.constant(0.0)) for _ in range(vectors)] for _ in rows]
     with kernel.loop(channels) as channel:
         factors = [matrix.load(channel * stride + n * kernel.lanes) for n in range(vectors)]
+        if ahead is not None:
+            for n in range(vectors):
+                ahead.prefetch(channel * stride + n * kernel.lanes)
         for row, totals in zip(rows, sums, strict=True):
             scalar = row.splat(channel)
             for total, factor in zip(totals, factors, strict=True):
@@ -39,7 +52,7 @@ class _Writer:
         # Jobs are taken from the last one to the first, but memory is fetched early when it is read forwards.
         sample, first = kernel.job // number['runs'], (number['runs'] - 1 - kernel.job % number['runs']) * number['run']
         last = (first + number['run']).minimum(number['pixels'])
-        source = kernel.array('input').at(sample * number['input_sample'])
+        source = kernel.array('input').at(sample * number['input_sample'] + number['input_first'])
         target = kernel.array('output').at(sample * number['output_sample'])
         factors = kernel.array('factors').at(sample * number['channels_in'])
         with kernel.loop(number['panels']) as panel:

@@ -214,16 +214,21 @@ class _Writer:
             first = (group * fewest + group.minimum(larger)) * 2
             left = self.tiles.at(value * run.value_in + first * number['tile_floats'])
             right = weights.at((run.matrix + value * run.step) * all_panels)
+            ahead = right.at(run.step * all_panels)  # the processor does not guess where the next matrix is
             place = self.products.at(value * run.value_out + first * shape.panel)
             rows = (fewest + (larger - group).minimum(1).maximum(0)) * 2
             choices = range(2, shape.rows + 1, 2)
-            kernel.choose(rows, {count: partial(self._multiply_rows, left, right, place, count) for count in choices})
+            kernel.choose(
+                rows, {count: partial(self._multiply_rows, left, (right, ahead), place, count) for count in choices}
+            )
 
-    def _multiply_rows(self, left: Array, right: Array, place: Array, rows: int) -> None:
-        """The products of one value of a few tiles."""
+    def _multiply_rows(self, left: Array, matrices: tuple[Array, Array], place: Array, rows: int) -> None:
+        """The products of one value of a few tiles.  `matrices`: the one to multiply with, and the next one."""
         shape, number = self.shape, self.number
         tiles = [left.at(number['tile_floats'] * row) for row in range(rows)]
-        products = multiply(self.kernel, tiles, right, number['channels_in'], shape.vectors, shape.panel)
+        right, ahead = matrices
+        channels = number['channels_in']
+        products = multiply(self.kernel, tiles, right, channels, shape.vectors, shape.panel, ahead=ahead)
         for row, values in enumerate(products):
             for n, result in enumerate(values):
                 place.store(result, row * shape.panel + n * shape.lanes)

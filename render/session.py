@@ -6,16 +6,7 @@ from typing import Literal
 
 from render.filter_state import FilterState as FilterState  # the window takes it from here
 from render.filter_state import filter_spec as filter_spec
-from render.request import (
-    Affine,
-    LatentSpec,
-    ModelKey,
-    NoiseMode,
-    RenderRequest,
-    SpectrumSpec,
-    SynthesisSpec,
-    ViewSpec,
-)
+from render.request import Affine, LatentSpec, ModelKey, NoiseMode, RenderRequest, SpectrumSpec, SynthesisSpec, ViewSpec
 
 LATTICE_ROW = 100
 """Seeds per row of the latent lattice: seed = column + LATTICE_ROW * row."""
@@ -162,6 +153,8 @@ class CaptureState:
 @dataclass(frozen=True, slots=True)
 class PerformanceState:
     precision: Literal['network', 'float32'] = 'network'
+    dragging: Literal['part', 'whole'] = 'part'
+    """What a hand sees that is faster than the network: an exact part of the picture, or whole pictures, fewer of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from viz.captures import Captures, Said
 from viz.channel_order import ordered
 from viz.commands import Command
 from viz.comparing import Blinker
+from viz.dragging import Dragging
 from viz.files import capture_path
 from viz.fitting import fit_side
 from viz.following import Following
@@ -38,7 +39,7 @@ from viz.measuring import Measuring
 from viz.model_panel import OPENABLE
 from viz.opening import Failure, Opening, Plan, Success, after_opening, choose_dropped, plans_for, remark_after
 from viz.panels import PANELS, RUN_TITLE, draw_panels
-from viz.shortcuts import press_shortcuts, toggle_animation
+from viz.shortcuts import held_by, press_shortcuts, toggle_animation
 from viz.status_line import draw_status_line
 from viz.surveying import Surveying
 from viz.view import Computed, Desk, FrameTimes, SideView, View
@@ -72,7 +73,7 @@ class App:
         self._surveying = Surveying(worker)
         self.quit = False
         self._blinker = Blinker()
-        self._averaging, self._following = Averaging(worker), Following()
+        self._averaging, self._following, self._dragging = Averaging(worker), Following(), Dragging()
         self._hand, self._times, self._memory, self._meter = Hand(), FrameTimes(), Computed(), Meter()
         self._asked: list[Command] = []
         self._requested: tuple[Session | None, tuple[RenderRequest | None, ...]] = (None, ())
@@ -94,7 +95,7 @@ class App:
     @property
     def _is_working(self) -> bool:
         """Whether the worker has something to do, or will have once the hand rests."""
-        return self.worker.is_busy() or self._surveying.is_waiting
+        return self.worker.is_busy() or self._surveying.is_waiting or self._dragging.is_waiting
 
     @property
     def is_current(self) -> bool:
@@ -260,6 +261,7 @@ class App:
             if fitted is not side:
                 self.session = editing.with_named_side(self.session, name, fitted)
         self._meter.note(result)
+        self._dragging.note(name, result)
 
     # What changes because of this frame
 
@@ -285,21 +287,23 @@ class App:
         self.session = ordered(self.session, self.view.surveys)
         if self._requested[0] is not self.session:
             self._requested = (self.session, compare.requests(self.session))
+        grip = held_by(self._hand)
         for name, request in zip(compare.PICTURES, self._requested[1], strict=True):
             known = self.view.side(name)
-            if request is not known.asked:  # each call wakes the other thread
-                self.worker.submit(request, side=name)
+            sent = self._dragging.wanted(self.session, name, request, known, grip, self.view.seconds)
+            if sent is not known.sent:  # each call wakes the other thread
+                self.worker.submit(sent, side=name)
             if name == 'o' and request is None:
                 known = known if known.result is None and known.asked is None else SideView()
-            self.view = self.view.with_side(name, self._asked_for(known, request))
+            self.view = self.view.with_side(name, self._asked_for(known, request, sent))
 
-    def _asked_for(self, known: SideView, request: RenderRequest | None) -> SideView:
+    def _asked_for(self, known: SideView, request: RenderRequest | None, sent: RenderRequest | None) -> SideView:
         if request is None:
-            return known if known.asked is None else replace(known, asked=None)
+            return known if known.asked is known.sent is None else replace(known, asked=None, sent=None)
         since = self.view.seconds if known.is_current else known.waiting_since
-        if request is known.asked and since == known.waiting_since:
+        if request is known.asked and sent is known.sent and since == known.waiting_since:
             return known
-        return replace(known, asked=request, waiting_since=since)
+        return replace(known, asked=request, sent=sent, waiting_since=since)
 
     def _obey(self, command: Command) -> None:
         match command:

@@ -37,8 +37,20 @@ class Hand:
     """On the screen, where the button was pressed."""
     rest: tuple[float, float] = (0.0, 0.0)
     """How far the hand is ahead of a picture that moves by whole pixels, in image widths."""
+    grabbed: tuple[int, int] | None = None
+    """Column and row of the picture's pixel that was pressed; None beside the picture."""
     has_moved: bool = False
     """The picture was moved at all; the first-run hint is then done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """What is held in a frame."""
+
+    held: bool = False
+    """A mouse button, or a key that moves things."""
+    pixel: tuple[int, int] | None = None
+    """Of the picture, if the mouse holds it there."""
 
 
 def hold(
@@ -65,7 +77,7 @@ def hold(
         if session.b is not None and name != 'o':
             session = replace(session, active=name)
         mouse = imgui.get_mouse_pos()
-        hand.rest = (0.0, 0.0)
+        hand.rest, hand.grabbed = (0.0, 0.0), placement.pixel_at(mouse.x, mouse.y)
         hand.side, hand.began_at, hand.doing = name, (mouse.x, mouse.y), _begin(session, placement, can_move=can_move)
     if imgui.is_item_active() and hand.side == name:
         if not imgui.is_item_activated():  # on its way to where it pressed the mouse held nothing

@@ -23,10 +23,12 @@ class Measured:
     device: str = ''
     """Where the network runs, e.g. 'CPU'; empty before the first answer."""
     render_seconds: float = 0.0
-    """Mean of the last renders."""
+    """Mean of the last renders of whole pictures."""
     renders_a_second: float = 0.0
     memory_bytes: int = 0
     """Of this process; 0 where the system does not say."""
+    part_seconds: float = 0.0
+    """Mean of the last renders of parts."""
 
 
 class Meter:
@@ -44,10 +46,11 @@ class Meter:
         self._arrivals.append(now)
         while now - self._arrivals[0] > 1.0:
             self._arrivals.popleft()
-        before = self.measured.render_seconds or result.seconds
+        which = 'render_seconds' if result.part is None else 'part_seconds'
+        before = getattr(self.measured, which) or result.seconds
         self.measured = replace(
             self.measured,
-            render_seconds=before + SMOOTHING * (result.seconds - before),
+            **{which: before + SMOOTHING * (result.seconds - before)},
             renders_a_second=float(len(self._arrivals)),
             device=result.device or self.measured.device,
         )

@@ -13,18 +13,23 @@ from render.session import PictureName, Session
 from render.sheet import sheet_layout
 from viz.commands import Browse, CancelOpening, DismissError, OpenPath
 from viz.comparing import is_changed
+from viz.dragging import FLUENT_SECONDS
 from viz.filter_edits import filter_label
 from viz.geometry import Placement, Rectangle
 from viz.hand import Hand
+from viz.measure import Measured
 from viz.opening import shown_name
 from viz.view import Desk, SideView
 
 HINT = 'Drag the picture: the texture should move with it'
 HINT_WITHOUT_TRANSFORM = 'Drag the picture to walk through latents: this generator has no transform'
+EXACT_PART = (
+    'This network is slower than the hand, so only a part of the picture is computed while it moves. Inside the frame every '
+    "pixel is the whole network's; the dark rest is the last whole picture. The next one comes when the hand rests."
+)
+FULL = 'The whole picture, each time; it cannot come more often.'
 PATIENCE_SECONDS = 0.15
 """A picture that comes sooner is not announced."""
-FLUENT_SECONDS = 1 / 20
-"""Renders that take longer do not follow a hand."""
 
 
 def draw_progress_dot(desk: Desk) -> None:
@@ -32,11 +37,13 @@ def draw_progress_dot(desk: Desk) -> None:
     known, task, em = desk.side, desk.view.opening, imgui.get_font_size()
     if task is not None:
         percent = '' if task.fraction is None else f' {100 * task.fraction:.0f} %'
-        text = task.title + percent
-    elif known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS:
+        text, reason = task.title + percent, ''
+    elif known.shown_part is None and (
+        known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS
+    ):
         return
     else:
-        text = waiting_words(desk.view.measured.render_seconds)
+        text, reason = waiting_words(known, desk.view.measured)
     width = imgui.calc_text_size(text).x
     imgui.same_line()
     corner = imgui.get_cursor_screen_pos()
@@ -45,14 +52,22 @@ def draw_progress_dot(desk: Desk) -> None:
     canvas = imgui.get_window_draw_list()
     canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.ACCENT_RGBA)
     canvas.add_text(ImVec2(left, top), theme.MUTED_RGBA, text)
+    if reason:
+        imgui.set_cursor_screen_pos(ImVec2(left - em, corner.y))
+        imgui.dummy(ImVec2(width + em, imgui.get_frame_height()))
+        widgets.explain(reason)
 
 
-def waiting_words(render_seconds: float) -> str:
-    """What is said while a newer picture is on its way. A model that cannot follow the hand gives full pictures, fewer of them:
-    a smaller computation would be another picture (docs/dragging.md)."""
-    if render_seconds <= FLUENT_SECONDS:
-        return 'rendering…'
-    return f'full · {1 / render_seconds:.2g} /s'
+def waiting_words(known: SideView, measured: Measured) -> tuple[str, str]:
+    """What is said while a newer picture is on its way, and why: which picture is shown, and how many a second there are."""
+    if known.shown_part is not None:
+        is_dragged = known.sent is not None and known.sent.synthesis.part is not None
+        rest = f'{1 / measured.part_seconds:.2g} /s' if is_dragged and measured.part_seconds else 'whole follows'
+        return f'exact part · {rest}', EXACT_PART
+    if measured.render_seconds <= FLUENT_SECONDS:
+        return 'rendering…', ''
+    why_not = known.result.why_no_parts if known.result is not None else ''
+    return f'full · {1 / measured.render_seconds:.2g} /s', f'{FULL} {why_not}'.strip()
 
 
 def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList, *, room: float = 0.0) -> None:
@@ -219,10 +234,11 @@ def error_text(rms: float) -> str:
     return f'error {rms:.3g}' + (f'  {20 * math.log10(2 / rms):.1f} dB' if rms > 0 else '')
 
 
-def _place(result: RenderResult, x: int, y: int) -> str:
-    """Sample indices, and where that is in the image, in image widths."""
+def _place(result: RenderResult, x: int, y: int, width: int | None = None) -> str:
+    """Sample indices, and where that is in the image, in image widths. `width`: of the whole picture, where that is not all."""
     layer = result.layer
     margin = layer.margin if layer else 0
-    width = layer.width if layer else result.image.shape[1] if result.image is not None else 1
+    if width is None:
+        width = layer.width if layer else result.image.shape[1] if result.image is not None else 1
     across = max(width - 2 * margin, 1)
     return f'{x}, {y}   ({(x - margin + 0.5) / across:.3f}, {(y - margin + 0.5) / across:.3f})'

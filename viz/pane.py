@@ -14,6 +14,7 @@ from render.result import RenderResult
 from render.session import CanvasState, PictureName, Session
 from viz import geometry, overlay
 from viz.comparing import aligned
+from viz.dragging import fits_under
 from viz.error_overlay import draw_error
 from viz.geometry import Picture, Placement, Rectangle
 from viz.hand import Hand, hold, is_on_ring
@@ -23,6 +24,8 @@ from viz.walk_line import draw_line, hold_line
 
 CHECKER_PIXELS = 10.0
 """Of a square of the checkerboard, at scale 1."""
+DIMMED = 0.35
+"""Opacity of a whole picture that is older than the part on it."""
 SHARP_FROM = 2.0
 """Screen pixels per picture pixel from which enlarged pixels are shown as squares."""
 
@@ -50,7 +53,10 @@ def draw_side(
     hovered = imgui.is_item_hovered()
     canvas.push_clip_rect(low, high, True)
     placement = _place(pane, picture, session.canvas, lead)  # the wheel may just have moved it
-    draw_picture(canvas, result, name, placement, session.canvas, desk)
+    part = known.shown_part if fits_under(result) else None
+    draw_picture(canvas, result, name, placement, session.canvas, desk, dimmed=part is not None)
+    if part is not None:
+        draw_part(canvas, part, name, placement, session.canvas, desk)
     if session.canvas.outline and placement.picture.margin:
         draw_outlines(canvas, placement)
     can_turn = known.model is not None and known.model.why_not('transform') is None
@@ -61,7 +67,8 @@ def draw_side(
     draw_line(session, name, placement)
     draw_scores(session, name, placement, result, desk)
     if session.canvas.probe:
-        overlay.draw_probe(result, placement, hovered=hovered, row=len(pictures(session)) - 1, taken=taken)
+        row = len(pictures(session)) - 1
+        overlay.draw_probe(part or result, placement, hovered=hovered, row=row, taken=taken)
     canvas.pop_clip_rect()
     return session
 
@@ -77,8 +84,10 @@ def draw_picture(
     placement: Placement,
     state: CanvasState,
     desk: Desk,
+    *,
+    dimmed: bool = False,
 ) -> None:
-    """The pixels, over a checkerboard where some may be transparent."""
+    """The pixels, over a checkerboard where some may be transparent. `dimmed`: they are older than what lies on them."""
     frame, image = placement.frame, result.image
     if image is None:
         return
@@ -87,7 +96,32 @@ def draw_picture(
         _draw_checkerboard(canvas, placement, desk)
     filter = 'linear' if state.smooth or placement.pixel < SHARP_FROM else 'nearest'
     texture = desk.textures.show(f'picture {name}', image, shown_width=frame.width, filter=filter)
+    canvas.add_image(
+        texture, low, high, ImVec2(0, 0), ImVec2(1, 1), theme.rgba((1.0, 1.0, 1.0, DIMMED if dimmed else 1.0))
+    )
+
+
+def draw_part(
+    canvas: imgui.ImDrawList,
+    result: RenderResult,
+    name: PictureName,
+    placement: Placement,
+    state: CanvasState,
+    desk: Desk,
+) -> None:
+    """An exact part of the picture in its place, framed."""
+    part, image, pixel = result.part, result.image, placement.pixel
+    if part is None or image is None:
+        return
+    left, top = placement.frame.left + part.left * pixel, placement.frame.top + part.top * pixel
+    low, high = ImVec2(left, top), ImVec2(left + part.width * pixel, top + part.height * pixel)
+    filter = 'linear' if state.smooth or pixel < SHARP_FROM else 'nearest'
+    texture = desk.textures.show(f'part {name}', image, shown_width=part.width * pixel, filter=filter)
     canvas.add_image(texture, low, high)
+    line = round(max(imgui.get_style().font_scale_dpi, 1.0))
+    canvas.add_rect(
+        ImVec2(low.x - line, low.y - line), ImVec2(high.x + line, high.y + line), theme.ACCENT_RGBA, 0.0, line
+    )
 
 
 def _draw_checkerboard(canvas: imgui.ImDrawList, placement: Placement, desk: Desk) -> None:

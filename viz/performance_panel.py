@@ -11,6 +11,7 @@ from viz import hints
 from viz.editing import updated
 from viz.view import FRAME_TIMES, Desk
 
+DRAGGING = {'part': 'Exact part', 'whole': 'Whole picture'}
 PRECISIONS = {'network': "Network's", 'float32': 'float32'}
 FRAMES = np.arange(FRAME_TIMES, dtype=np.float32)
 
@@ -24,13 +25,21 @@ def performance_panel(state: PerformanceState, desk: Desk) -> PerformanceState:
         default='network',
         tooltip='float32: every layer in single precision, for comparison.',
     )
+    dragging = widgets.segmented(
+        'Dragging',
+        state.dragging,
+        DRAGGING,
+        default='part',
+        tooltip='What a network that is slower than the hand shows while it drags: as large a part of the picture as can follow, '
+        'each pixel as in the whole one; or whole pictures, fewer of them.',
+    )
     widgets.property_table(summary_rows(desk))
     _frame_plot(desk)
     notes = desk.side.result.notes if desk.side.result else ()
     with widgets.section('Operators', tooltip='Which implementation runs, and why.') as is_open:
         if is_open:
             widgets.property_table([split_note(note) for note in notes], name='operators')
-    return updated(state, precision=precision)
+    return updated(state, precision=precision, dragging=dragging)
 
 
 def summary_rows(desk: Desk) -> list[tuple[str, str]]:
@@ -40,7 +49,7 @@ def summary_rows(desk: Desk) -> list[tuple[str, str]]:
     return [
         ('Device', view.measured.device or 'not known yet'),
         ('Render', hints.duration(view.measured.render_seconds) if view.measured.render_seconds else '–'),
-        ('Dragging', 'full pictures, newest first'),
+        ('Part', hints.duration(view.measured.part_seconds) if view.measured.part_seconds else '–'),
         ('Pictures', f'{view.measured.renders_a_second:.1f} /s' if view.measured.renders_a_second else '–'),
         ('Window', f'{frame:.1f} ms a frame' if frame else '–'),
         ('Memory', f'{view.measured.memory_bytes / 2**20:,.0f} MiB' if view.measured.memory_bytes else '–'),

@@ -12,6 +12,7 @@ from viz import geometry
 from viz.commands import Browse, Command, Quit, Redo, SavePicture, SaveSession, SaveWindow, ToggleHelp, Undo
 from viz.comparing import with_next_mode, with_original
 from viz.editing import updated, with_side
+from viz.hand import Grip, Hand
 from viz.latent_panel import stepped
 from viz.layer_panel import step_of, stepped_layer
 from viz.view import Desk
@@ -70,6 +71,14 @@ def press_shortcuts(session: Session, desk: Desk, *, arrows_taken: bool) -> Sess
         ):
             session = entry.act(session, desk)
     return session
+
+
+def held_by(hand: Hand) -> Grip:
+    """What is held just now: the picture, a control, or a key that moves something."""
+    if imgui.is_mouse_down(imgui.MouseButton_.left):
+        return Grip(held=True, pixel=hand.grabbed if hand.doing != 'nothing' else None)
+    keys = {entry.key for entry in SHORTCUTS if entry.repeat and not entry.ctrl}
+    return Grip(held=not imgui.get_io().want_text_input and any(imgui.is_key_down(key) for key in keys))
 
 
 def toggle_animation(session: Session) -> Session:

@@ -59,8 +59,12 @@ class SideView:
     """The newest one that holds a picture."""
     error: str | None = None
     """What the newest answer complained about; the picture is then an older one."""
+    part: RenderResult | None = None
+    """The newest part of the picture, if it came after `result`: what a hand sees that is faster than the network."""
     asked: RenderRequest | None = None
     """What the session asks for now."""
+    sent: RenderRequest | None = None
+    """What the renderer was asked for: that, or while the hand drags a part of it."""
     average: Average | None = None
     waiting_since: float = 0.0
     """Seconds on the window's clock, when the picture was last current."""
@@ -82,11 +86,20 @@ class SideView:
         """Whether the picture is current, and will not be made again with faster operators."""
         return self.is_current and not (self.result is not None and self.result.provisional)
 
+    @property
+    def shown_part(self) -> RenderResult | None:
+        """The part that is newer than the whole picture, while that is not what is asked for."""
+        if self.part is None or self.result is None or self.is_current:
+            return None
+        return self.part if self.part.request.model == self.result.request.model else None
+
     def answered(self, result: RenderResult) -> SideView:
         """With a new answer: a picture replaces the old one, an error leaves it."""
         if result.error is not None or result.image is None:
             return replace(self, error=result.error or 'The renderer gave no picture.')
-        return replace(self, result=result, error=None, meter=self.meter.seen(result))
+        if result.part is not None:
+            return replace(self, part=result, error=None)
+        return replace(self, result=result, part=None, error=None, meter=self.meter.seen(result))
 
     def shown_spectrum(self) -> Spectrum | None:
         """The average, as long as it is one of what is shown; else the spectrum of the picture."""

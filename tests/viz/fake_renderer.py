@@ -7,7 +7,7 @@ import numpy as np
 from networks.bad_file import BadFile
 from networks.info import FilterInfo, GeneratorInfo, LayerInfo
 from render.request import ModelKey, RenderRequest
-from render.result import FilterCurve, RenderResult, Spectrum, Statistics
+from render.result import FilterCurve, PartSize, RenderResult, Spectrum, Statistics
 from render.sheet import sheet_layout
 
 ALL = frozenset({'transform', 'filters', 'noise', 'truncation', 'style_mixing', 'classes'})
@@ -108,6 +108,9 @@ class FakeRenderer:
         self.models = FakeModels() if infos is None else FakeModels(infos)
         self.rendered: list[RenderRequest] = []
         self.fail_with: str | None = None
+        self.seconds = 0.004
+        """That each whole picture says it took; a part as much less as it promises."""
+        self.part_sizes: tuple[PartSize, ...] = ()
 
     def is_settled(self) -> bool:
         """There is nothing to compile."""
@@ -128,6 +131,11 @@ class FakeRenderer:
         )
         values = waves(request, size, rate, margin, layer.channels if layer else 3)
         image, shown = paint(request, values)
+        seconds, part = self.seconds, request.synthesis.part
+        if part is not None:
+            cut = np.s_[part.top : part.top + part.height, part.left : part.left + part.width]
+            image, shown = np.ascontiguousarray(image[cut]), shown[:, *cut]
+            seconds /= next(size.gain for size in self.part_sizes if size.side == part.width)
         return RenderResult(
             request,
             image=image,
@@ -136,7 +144,8 @@ class FakeRenderer:
             spectrum=make_spectrum(values, rate) if request.view.spectrum else None,
             curves=make_curves(info, request),
             model=info,
-            seconds=0.004,
+            seconds=seconds,
+            part_sizes=self.part_sizes if part is None and layer is None else (),
             device='CPU',
             statistics=Statistics(
                 values.shape,

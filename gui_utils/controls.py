@@ -15,7 +15,7 @@ from imgui_bundle import ImVec2, imgui
 from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import theme
-from gui_utils.rows import begin_row, control_width, end_row, explain
+from gui_utils.rows import RESET_EM, begin_row, control_width, end_row, explain
 
 Choice = TypeVar('Choice', bound=Hashable)
 Options = Mapping[Choice, str] | Sequence[Choice]
@@ -24,6 +24,8 @@ Options = Mapping[Choice, str] | Sequence[Choice]
 _CLAMP = int(imgui.SliderFlags_.always_clamp)
 _CLAMP_LOG = int(imgui.SliderFlags_.always_clamp | imgui.SliderFlags_.logarithmic)
 _COMBO_FLAGS = int(imgui.ComboFlags_.height_large | imgui.ComboFlags_.no_arrow_button)
+_LEAST_SLACK_EM = 0.35
+"""Free width of each button of a row of them, so that words do not touch its edges."""
 _FILL = -1e-6
 """As a width: to the end of the line. (The least float of Python is 0 for imgui.)"""
 _LEFT, _RIGHT = imgui.MouseButton_.left, imgui.MouseButton_.right
@@ -183,8 +185,11 @@ def segmented(
     gap, chosen = round(0.125 * imgui.get_font_size()), value
     texts = [option_text(options, option) for option in options]
     widths = [imgui.calc_text_size(text).x for text in texts]
+    least = _LEAST_SLACK_EM * imgui.get_font_size()
     slack = (control_width() - gap * (len(texts) - 1) - sum(widths)) / max(len(texts), 1)
-    if slack < 0:
+    if slack < least and default is None:  # no arrow will stand behind it
+        slack += RESET_EM * imgui.get_font_size() / max(len(texts), 1)
+    if slack < least:
         imgui.set_next_item_width(control_width())
         return end_row(label, _chosen_from_list('##' + label, value, options), default, tooltip)
     imgui.push_style_var(imgui.StyleVar_.frame_padding, ImVec2(0.0, imgui.get_style().frame_padding.y))

@@ -315,7 +315,7 @@ def _space_x_ticks(title: str, limits: Limits, width: float, *, is_reset: bool) 
     low, high, inside = (storage.get_float(imgui.get_id(f'{title}##{part}'), 0.0) for part in _X_AXIS)
     if is_reset or high <= low:
         (low, high), inside = limits, width - _HEATMAP_AROUND_EM[0] * em
-    places = tick_places(low, high, lambda text: (imgui.calc_text_size(text).x + 0.5 * em) / max(inside, 1.0))
+    places = tick_places(low, high, lambda text: (imgui.calc_text_size(text).x + 0.35 * em) / max(inside, 1.0))
     implot.setup_axis_ticks(implot.ImAxis_.x1, list(places), [f'{place:g}' for place in places])
 
 

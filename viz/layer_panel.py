@@ -21,6 +21,12 @@ COLUMNS = (
     Column('s', 2.3, is_number=True, tooltip='Sampling rate s: samples per image width.'),
     Column('f_c', 2.7, is_number=True, tooltip='Cutoff f_c: cycles per image width.'),
 )
+DROPPED = (3, 4, 2)
+"""Columns that a narrow panel does without, in this order."""
+PADDING_EM, SCROLLBAR_EM = 0.8, 0.6
+"""Of one column, and of the list."""
+LONGEST_NAME_EM = 8.0
+"""Longer names may be cut."""
 MODES = {'rgb': 'RGB', 'channel': 'Channel', 'sheet': 'Sheet'}
 COLORMAPS = {
     'gray': 'Gray',
@@ -86,7 +92,10 @@ def _choose_layer(state: LayerState, model: GeneratorInfo, rows_em: float) -> La
     def explanation(row: int) -> str:
         return 'What the network makes in the end.' if row == 0 else _layer_sentence(layers[row - 1])
 
-    places = shown_columns(imgui.get_content_region_avail().x / imgui.get_font_size())
+    em = imgui.get_font_size()
+    longest = max((layer.label for layer in layers), key=len, default='')
+    name_em = min(imgui.calc_text_size(longest).x / em, LONGEST_NAME_EM)
+    places = shown_columns(imgui.get_content_region_avail().x / em, name_em)
     reveal = _was_chosen_elsewhere(selected)
     chosen = widgets.list_table(
         'layers',
@@ -94,18 +103,22 @@ def _choose_layer(state: LayerState, model: GeneratorInfo, rows_em: float) -> La
         len(names),
         cells,
         selected,
-        height=max(imgui.get_content_region_avail().y / imgui.get_font_size() - rows_em, LEAST_LIST_EM),
+        height=max(imgui.get_content_region_avail().y / em - rows_em, LEAST_LIST_EM),
         tooltips=explanation,
         reveal=reveal,
     )
     return state if chosen in (None, selected) else with_layer(state, model, names[chosen])
 
 
-def shown_columns(room_em: float) -> tuple[int, ...]:
-    """Which of `COLUMNS` a panel of that width shows, so that names stay readable."""
-    if room_em >= 20:
-        return tuple(range(len(COLUMNS)))
-    return (0, 1, 2, 5) if room_em < 17 else (0, 1, 2, 4, 5)
+def shown_columns(room_em: float, name_em: float) -> tuple[int, ...]:
+    """Which of `COLUMNS` a panel of that width shows, so that names of that width stay whole: the least needed go first."""
+    shown = tuple(range(len(COLUMNS)))
+    for least in DROPPED:
+        taken = sum(COLUMNS[place].width for place in shown) + PADDING_EM * len(shown) + SCROLLBAR_EM
+        if room_em - taken >= name_em:
+            break
+        shown = tuple(place for place in shown if place != least)
+    return shown
 
 
 def _was_chosen_elsewhere(selected: int) -> bool:

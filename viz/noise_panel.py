@@ -8,7 +8,7 @@ from render.session import SEED_LIMIT, NoiseState
 from viz.editing import available, updated
 from viz.hints import another_seed
 
-MODES = {'none': 'None', 'constant': 'Constant', 'random': 'Random'}
+MODES = {'none': 'Off', 'constant': 'Constant', 'random': 'Random'}
 
 
 def noise_panel(state: NoiseState, model: GeneratorInfo | None) -> NoiseState:

@@ -229,3 +229,22 @@ def test_a_range_decides_on_its_decimals(low: float, high: float, unit: str, exp
 def test_a_value_outside_the_options_is_shown_as_it_is() -> None:
     assert controls.option_text({1: 'one'}, 2) == '2'
     assert controls.option_text((1, 2), 7) == '7'
+
+
+@pytest.mark.parametrize('default', [None, 'constant'])
+@pytest.mark.parametrize('width', range(200, 420, 20))
+def test_words_of_a_row_of_buttons_never_touch_its_edges(width: int, default: str | None) -> None:
+    words = ('Off', 'Constant', 'Random')
+    room = {}
+
+    def row(value: str) -> str:
+        room.update({word: imgui.calc_text_size(word).x for word in words})
+        return widgets.segmented('Noise', value, {word.lower(): word for word in words}, default=default)
+
+    with PanelTester(size=(width, 300)) as tester:
+        tester.run(row, 'constant')
+        buttons = [item for item in tester.recorder.items if item.label.partition('##')[0] in words]
+        assert len(buttons) in (0, 3), 'a list instead'
+        assert all(item.high[0] - item.low[0] >= room[item.label.partition('##')[0]] + 4 for item in buttons)
+        assert all(item.high[0] <= width for item in buttons)
+        assert buttons or width <= 320

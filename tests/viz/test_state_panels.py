@@ -22,7 +22,7 @@ from tests.viz.conftest import draw
 from tests.viz.fake_renderer import FakeRenderer, make_info, without
 from viz.filter_panel import filter_panel
 from viz.latent_panel import latent_panel
-from viz.layer_panel import layer_panel, stepped_layer
+from viz.layer_panel import layer_panel, shown_columns, stepped_layer
 from viz.mixing_panel import mixing_panel, presets
 from viz.noise_panel import noise_panel
 from viz.transform_panel import transform_panel
@@ -209,6 +209,13 @@ def test_the_list_shows_size_channels_type_rate_and_cutoff(tester: PanelTester) 
     layer = INFO.layers[11]
     for expected in (str(layer.width), str(layer.channels), 'f16', f'{layer.rate:g}', f'{layer.cutoff:.4g}'):
         assert expected in texts
+
+
+def test_a_narrow_list_of_layers_leaves_out_columns_before_it_cuts_names() -> None:
+    assert shown_columns(22.5, 5.0) == (0, 1, 2, 3, 4, 5)
+    assert shown_columns(18.0, 5.0) == (0, 1, 2, 5)
+    assert shown_columns(12.5, 5.0) == (0, 1, 5), 'size and cutoff always stay'
+    assert shown_columns(18.0, 3.0) == (0, 1, 2, 4, 5), 'short names leave room for more'
 
 
 def test_channels_modes_and_gain_of_a_layer(tester: PanelTester) -> None:

@@ -262,7 +262,8 @@ def _input_numbers(first: InputFacts | None) -> Iterator[Evidence]:
 def _verdict(findings: Sequence[Finding], layers: Sequence[LayerFacts], still: Sequence[str]) -> tuple[State, str]:
     if findings:
         first = findings[0]
-        more = f', and {len(findings) - 1} more' if len(findings) > 1 else ''
+        others = len(findings) - 1
+        more = f', and {others} more cause{"s" if others > 1 else ""}' if others else ''
         return 'defects', f'{first.title} in {first.layer}{more}.'
     if still:
         return 'unknown', f'{still[0]} yields a constant, so nothing can be measured behind it.'

@@ -29,7 +29,9 @@ LEVELS: dict[State, widgets.Level] = {'healthy': 'good', 'defects': 'bad', 'unkn
 def draw_diagnosis(side: Side, bench: Bench, desk: Desk) -> Side:
     """The button, and what was found; returns the side with the layer that is to be shown and the cures that are tried."""
     reason = '' if desk.model else NO_MODEL
-    run_row((DIAGNOSIS,), Diagnose(), 'Diagnose', icons.ICON_FA_STETHOSCOPE, bench, desk, reason=reason)
+    name = desk.titles()[desk.active] if len(desk.shown) > 1 and 'o' not in desk.shown else ''
+    words = f'Diagnose {name}'.rstrip()
+    run_row((DIAGNOSIS,), Diagnose(), words, icons.ICON_FA_STETHOSCOPE, bench, desk, reason=reason)
     found = bench.diagnosis
     if found is None:
         widgets.text_muted(
@@ -37,7 +39,7 @@ def draw_diagnosis(side: Side, bench: Bench, desk: Desk) -> Side:
             'network and measures again. Takes seconds to about a minute; the window stays live.'
         )
         return side
-    widgets.notice(LEVELS[found.state], found.verdict, can_dismiss=False)
+    widgets.notice(LEVELS[found.state], f'{name}: {found.verdict}' if name else found.verdict, can_dismiss=False)
     for number, finding in enumerate(found.findings, 1):
         title = f'{number}. {finding.title}##{finding.cause}'
         with widgets.section(title, open=number == 1, note=layers_text(finding)) as is_open:

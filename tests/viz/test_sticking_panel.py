@@ -85,6 +85,13 @@ def test_each_button_asks_for_its_measurement(
     assert asked == [wish] and states == showing(shown)
 
 
+def test_of_two_generators_the_diagnosis_says_of_which_it_is(tester: PanelTester, at_bench: Callable) -> None:  # noqa: F811
+    desk = replace(at_bench(known('diagnosis', SICK)), shown=('a', 'b'))
+    tester.run(panel, showing('diagnosis'), desk)
+    assert tester.find('Diagnose A')
+    assert any(text.startswith('A: ') for text in tester.texts())
+
+
 @pytest.mark.parametrize('shown, keys', [('diagnosis', ('diagnosis',)), ('ladder', ('ladder',))])
 def test_the_cross_cancels_what_runs(
     tester: PanelTester, at_bench: Callable, asked: list[Command], shown: str, keys: tuple[str, ...]  # noqa: F811

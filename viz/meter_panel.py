@@ -28,6 +28,7 @@ FULL_DB = 80.0
 ROW_EM = 1.35
 NAME_EM, NUMBER_EM = 5.4, 4.6
 PAUSED = 'Not measured.'
+WAITS = 'Parts are not measured: the whole picture is, when the hand rests.'
 
 
 def meter_section(state: MeterState, side: Side, desk: Desk) -> MeterState:
@@ -49,6 +50,8 @@ def sentence(state: MeterState, side: Side, reading: Equivariance | None, desk: 
         return f'Nothing to measure: {reason}' if desk.model else reason
     if (walks := why_not_measured(side)) is not None:
         return walks
+    if desk.side.shown_part is not None:
+        return WAITS
     if reading is None:
         return PAUSED if not (state.enabled or state.error_map) else 'Measuring …'
     if reading.metric is None:
@@ -64,7 +67,8 @@ def decibel_text(decibels: float) -> str:
 
 
 def _reading(desk: Desk) -> Equivariance | None:
-    return desk.side.result.equivariance if desk.side.result is not None else None
+    known = desk.side
+    return known.result.equivariance if known.result is not None and known.shown_part is None else None
 
 
 def _switches(state: MeterState, desk: Desk) -> MeterState:

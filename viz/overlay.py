@@ -33,21 +33,22 @@ PATIENCE_SECONDS = 0.15
 
 
 def draw_progress_dot(desk: Desk) -> None:
-    """At the right end of the toolbar: that another model, or a newer picture, is on its way."""
+    """At the right end of the toolbar: that another model, or a newer picture, is on its way, and which picture is shown."""
     known, task, em = desk.side, desk.view.opening, imgui.get_font_size()
     if task is not None:
         percent = '' if task.fraction is None else f' {100 * task.fraction:.0f} %'
-        text, reason = task.title + percent, ''
+        texts, reason = (task.title + percent,), ''
     elif known.shown_part is None and (
         known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS
     ):
         return
     else:
-        text, reason = waiting_words(known, desk.view.measured)
-    width = imgui.calc_text_size(text).x
+        texts, reason = waiting_words(known, desk.view.measured)
     imgui.same_line()
-    corner = imgui.get_cursor_screen_pos()
-    left = round(corner.x + imgui.get_content_region_avail().x - width - 0.8 * em)
+    corner, room = imgui.get_cursor_screen_pos(), imgui.get_content_region_avail().x - 1.7 * em
+    text = next((text for text in texts if imgui.calc_text_size(text).x <= room), texts[-1])
+    width = imgui.calc_text_size(text).x
+    left = round(corner.x + room + 0.9 * em - width)
     top = corner.y + imgui.get_style().frame_padding.y
     canvas = imgui.get_window_draw_list()
     canvas.add_circle_filled(ImVec2(left - 0.6 * em, top + 0.55 * em), 0.25 * em, theme.ACCENT_RGBA)
@@ -58,16 +59,17 @@ def draw_progress_dot(desk: Desk) -> None:
         widgets.explain(reason)
 
 
-def waiting_words(known: SideView, measured: Measured) -> tuple[str, str]:
-    """What is said while a newer picture is on its way, and why: which picture is shown, and how many a second there are."""
+def waiting_words(known: SideView, measured: Measured) -> tuple[tuple[str, ...], str]:
+    """What is said while a newer picture is on its way, from long to short, and why: which picture is shown, and how many a second
+    there are."""
     if known.shown_part is not None:
         is_dragged = known.sent is not None and known.sent.synthesis.part is not None
         rest = f'{1 / measured.part_seconds:.2g} /s' if is_dragged and measured.part_seconds else 'whole follows'
-        return f'exact part · {rest}', EXACT_PART
+        return (f'exact part · {rest}', f'part · {rest}', 'exact part', 'part'), EXACT_PART
     if measured.render_seconds <= FLUENT_SECONDS:
-        return 'rendering…', ''
+        return ('rendering…',), ''
     why_not = known.result.why_no_parts if known.result is not None else ''
-    return f'full · {1 / measured.render_seconds:.2g} /s', f'{FULL} {why_not}'.strip()
+    return (f'full · {1 / measured.render_seconds:.2g} /s', 'full'), f'{FULL} {why_not}'.strip()
 
 
 def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList, *, room: float = 0.0) -> None:

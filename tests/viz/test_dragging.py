@@ -14,6 +14,7 @@ from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import KEY
 from viz.dragging import REST_SECONDS, Dragging, Pace, place_part
 from viz.hand import Grip
+from viz.meter_panel import WAITS
 from viz.overlay import waiting_words
 from viz.view import SideView
 
@@ -188,7 +189,7 @@ def part_shown(rig: Rig) -> RenderResult:
 
 def badge(rig: Rig) -> str:
     """What the right end of the toolbar says, or would say if the next picture took a while."""
-    return waiting_words(rig.app.view.a, rig.app.view.measured)[0]
+    return waiting_words(rig.app.view.a, rig.app.view.measured)[0][0]
 
 
 def grab(rig: Rig, *, by: float = 40.0) -> None:
@@ -220,6 +221,7 @@ def test_nothing_is_measured_of_a_part(slow: Rig) -> None:
     grab(slow)
     part_shown(slow)
     assert slow.app.view.a.meter is seen and slow.app.view.measured.render_seconds > 0.04, 'parts take 0.025 seconds'
+    assert any(WAITS[:20] in text for text in slow.driver.texts())
     slow.driver.release()
 
 

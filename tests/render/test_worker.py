@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from networks.bad_file import BadFile
-from render.request import LatentSpec, ModelKey, RenderRequest
+from render.request import LatentSpec, ModelKey, Part, RenderRequest
 from render.result import RenderResult
 from render.worker import FRAMES_PER_STEP, Abandoned, IsStale, JobReport, Progress, RenderWorker, sentence
 
@@ -446,3 +446,16 @@ def test_closing_closes_jobs(workers):
 )
 def test_every_error_is_one_line(error: Exception, expected: str):
     assert sentence(error).startswith(expected) and '\n' not in sentence(error)
+
+
+def test_a_whole_picture_is_abandoned_for_a_part_because_the_hand_moved_on(workers):
+    worker, renderer = workers()
+    whole = request(1)
+    part = replace(request(2), synthesis=replace(whole.synthesis, part=Part(0, 0, 64, 64)))
+    worker.submit(whole)
+    renderer.started()
+    worker.submit(part)
+    renderer.gate.release()
+    assert renderer.started() == part and worker.poll() is None
+    finish(worker, renderer)
+    assert worker.poll() == RenderResult(part)

@@ -21,6 +21,7 @@ from render.worker import RenderWorker
 from viz import files
 from viz.app import Waker
 from viz.application import App
+from viz.ending import ends_between_frames
 from viz.first_start import first_plans
 from viz.opening import Plan, plans_of_session
 from viz.shortcuts import toggle_animation
@@ -120,11 +121,16 @@ def _run(
 ) -> int:
     textures = TexturePool(upload=interop.upload)
     app = _make_app(window, worker, start, textures)
+
+    def end() -> None:
+        app.quit = True
+
     try:
-        if frames is None and screenshot is None:
-            _loop(app, start.folder, timings)
-            return 0
-        return _draw_frames(app, frames or 1, screenshot, timings)
+        with ends_between_frames(end):
+            if frames is None and screenshot is None:
+                _loop(app, start.folder, timings)
+                return 0
+            return _draw_frames(app, frames or 1, screenshot, timings)
     finally:
         app.close()
         textures.close()
@@ -217,6 +223,8 @@ def _draw_frames(app: App, count: int, screenshot: Path | None, timings: _Timing
     while drawn < count or not app.is_current:
         if time.monotonic() > deadline:
             return _fail(f'The picture was not there after {PATIENCE_SECONDS:.0f} seconds: try a smaller model.')
+        if app.quit:
+            return 0
         if drawn >= count and is_animating(app.session):
             app.session = toggle_animation(app.session)  # what moves is never current
         with app.window.frame(None if drawn < count else app.wait_seconds) as frame:

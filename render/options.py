@@ -17,6 +17,7 @@ MaybeOpened = Annotated[str | None, arg(metavar='[PATH]', help_behavior_hint='')
 MaybeInt = Annotated[int | None, arg(metavar='N', help_behavior_hint='')]
 MaybeFloat = Annotated[float | None, arg(metavar='X', help_behavior_hint='')]
 MaybeFile = Annotated[Path | None, arg(metavar='FILE', help_behavior_hint='')]
+MaybeFolder = Annotated[Path | None, arg(metavar='FOLDER', help_behavior_hint='')]
 MaybeName = Annotated[str | None, arg(metavar='NAME', help_behavior_hint='')]
 Pair = Annotated[tuple[float, float], arg(metavar='X Y', help_behavior_hint='')]
 NOT_GIVEN = (nan, nan)
@@ -37,7 +38,7 @@ class WindowOptions:
 
     path: Positional[MaybeOpened] = None
     """What to open: snapshot (.pkl, .safetensors), run directory, session .json, PNG or MP4 written by this program,
-    demo:NAME, random-face:, package.module:function. Without it: where the last session was, else the demo."""
+    demo:NAME, random-face:, package.module:function. Without it: where the last session was, else the bundled twins."""
     second: Positional[MaybeOpened] = None
     """A second model, beside the first: both are compared."""
     headless: bool = False
@@ -54,7 +55,7 @@ class WindowOptions:
     """Draw at least so many frames, then end."""
     timings: bool = False
     """Print when the window and the first picture stood there, as JSON lines: for benchmarks."""
-    fallback_folder: MaybeFile = None
+    fallback_folder: MaybeFolder = None
     """Where no window can be opened: render the demo into this folder instead."""
     device: Device = 'auto'
     """Where the network runs."""
@@ -159,7 +160,7 @@ class AnalyzeOptions:
     """Of a spectrum: folder or ZIP of real pictures of the generator's size to compare with."""
     json: bool = False
     """Print JSON instead of a table."""
-    out: MaybeFile = None
+    out: MaybeFolder = None
     """Folder for plots and numbers."""
     network: str = 'G_ema'
     """Which network of a snapshot: G_ema or G."""

@@ -30,6 +30,7 @@ from viz.commands import Command
 from viz.comparing import Blinker
 from viz.dragging import Dragging
 from viz.files import capture_path
+from viz.first_start import first_plans
 from viz.fitting import fit_side
 from viz.following import Following
 from viz.hand import Hand
@@ -46,6 +47,8 @@ from viz.view import Computed, Desk, FrameTimes, SideView, View
 
 IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.1
+HINT_SECONDS = 40.0
+"""How long the second hint shows after the first was followed."""
 SETTLE_SECONDS = 0.5
 """Edits by key that follow one another faster are undone together."""
 TITLES = tuple(panel.title for panel in PANELS)
@@ -282,6 +285,7 @@ class App:
             self.view = replace(self.view, history=history)
         if self._hand.has_moved and not self.session.window.hint_seen:
             self.session = replace(self.session, window=replace(self.session.window, hint_seen=True))
+            self.view = replace(self.view, next_hint_until=self.view.seconds + HINT_SECONDS)
 
     def _submit(self) -> None:
         self.session = ordered(self.session, self.view.surveys)
@@ -309,6 +313,8 @@ class App:
         match command:
             case commands.OpenPath(path, beside):
                 self.open(path, beside=beside)
+            case commands.OpenTwins():
+                self.begin(first_plans())
             case commands.ShowSnapshot(name):
                 self.begin(self._following.show(name, self.session))
             case commands.Browse(True):

@@ -18,6 +18,11 @@ class OpenPath:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenTwins:
+    """Open the two bundled generators of the first start, side by side."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShowSnapshot:
     """Open another snapshot of the training run in place."""
 
@@ -207,6 +212,7 @@ MeasuringCommand = (
 )
 Command = (
     OpenPath
+    | OpenTwins
     | ShowSnapshot
     | Browse
     | CancelOpening

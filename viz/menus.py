@@ -13,10 +13,12 @@ from render.session import Session
 from viz import commands, geometry
 from viz.comparing import MODES, is_comparing, with_links, with_mode, with_original
 from viz.editing import updated, with_comparison
+from viz.first_start import ALIAS_FREE, ALIASED
 from viz.hints import short_path
 from viz.shortcuts import reset_side
 from viz.view import Desk
 
+BUNDLED = {ALIASED: 'The aliased twin', ALIAS_FREE: 'The alias-free twin', 'demo:': 'An older, smaller one'}
 SCALES = {None: 'As the monitor', 1.0: '100 %', 1.25: '125 %', 1.5: '150 %', 2.0: '200 %'}
 
 
@@ -60,8 +62,12 @@ def _file_menu(session: Session, desk: Desk) -> None:
             for path in session.recent if shows else ():
                 if _item(short_path(path, 60)):
                     desk.ask(commands.OpenPath(path))
-        if _item('Bundled demo'):
-            desk.ask(commands.OpenPath('demo:'))
+        with _menu('Bundled generators') as shows:
+            if shows and _item('The twins, side by side'):
+                desk.ask(commands.OpenTwins())
+            for path, text in BUNDLED.items() if shows else ():
+                if _item(text):
+                    desk.ask(commands.OpenPath(path))
         imgui.separator()
         if _item('Save session', 'Ctrl+S'):
             desk.ask(commands.SaveSession())

@@ -11,7 +11,7 @@ from gui_utils import theme, widgets
 from render.result import RenderResult
 from render.session import PictureName, Session
 from render.sheet import sheet_layout
-from viz.commands import Browse, CancelOpening, DismissError, OpenPath
+from viz.commands import Browse, CancelOpening, DismissError, OpenTwins
 from viz.comparing import is_changed
 from viz.dragging import FLUENT_SECONDS
 from viz.filter_edits import filter_label
@@ -23,6 +23,7 @@ from viz.view import Desk, SideView
 
 HINT = 'Drag the picture: the texture should move with it'
 HINT_WITHOUT_TRANSFORM = 'Drag the picture to walk through latents: this generator has no transform'
+NEXT_HINT = 'Key M lights up what was left behind; the tab Sticking says why'
 EXACT_PART = (
     'This network is slower than the hand, so only a part of the picture is computed while it moves. Inside the frame every '
     "pixel is the whole network's; the dark rest is the last whole picture. The next one comes when the hand rests."
@@ -156,8 +157,8 @@ def draw_empty(session: Session, pane: Rectangle, desk: Desk) -> None:
             if widgets.button('Open a file …', icon=icons.ICON_FA_FOLDER_OPEN, primary=True):
                 desk.ask(Browse())
             widgets.same_line()
-            if widgets.button('Bundled demo'):
-                desk.ask(OpenPath('demo:'))
+            if widgets.button('Bundled twins'):
+                desk.ask(OpenTwins())
     imgui.end_child()
     imgui.pop_id()
 
@@ -175,16 +176,27 @@ def draw_over_everything(session: Session, whole: Rectangle, desk: Desk, hand: H
             if widgets.notice('bad', complaint, identity='complaint'):
                 desk.ask(DismissError())
         imgui.end_child()
-    if known.result is not None and not session.window.hint_seen and not hand.has_moved:
-        movable = known.model is not None and known.model.why_not('transform') is None
-        text = HINT if movable else HINT_WITHOUT_TRANSFORM
+    if hint := first_hint(session, desk, hand):
         draw_pill(
-            f'{icons.ICON_FA_HAND_POINTER}  {text}',
+            hint,
             whole.center[0],
             whole.bottom - 2.2 * em,
             imgui.get_window_draw_list(),
             room=whole.width - em,
         )
+
+
+def first_hint(session: Session, desk: Desk, hand: Hand) -> str:
+    """At the first start: what to do, and for a while after that what to do next; else empty."""
+    known, can_see = desk.side, hand.doing == 'nothing' and not session.meter.error_map
+    movable = known.model is not None and known.model.why_not('transform') is None
+    if known.result is None:
+        return ''
+    if not session.window.hint_seen and not hand.has_moved:
+        return f'{icons.ICON_FA_HAND_POINTER}  {HINT if movable else HINT_WITHOUT_TRANSFORM}'
+    if movable and can_see and desk.view.seconds < desk.view.next_hint_until:
+        return f'{icons.ICON_FA_LIGHTBULB}  {NEXT_HINT}'
+    return ''
 
 
 def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row: int = 0, taken: float = 0.0) -> None:

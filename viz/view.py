@@ -169,6 +169,8 @@ class View:
     """What views measured by themselves while they were looked at."""
     run: RunView | None = None
     """The training run that the model comes from, if it comes from one."""
+    next_hint_until: float = 0.0
+    """Of the window's clock: the second hint of a first start shows till then."""
     graphics: str = ''
     """Who draws the window."""
 

@@ -183,6 +183,20 @@ def test_undo_from_the_menu(rig: Rig) -> None:
     assert rig.side.latent.x == 0
 
 
+def test_the_twins_come_back_by_the_menu(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(infos={name: make_info() for name in ('demo:', 'demo:aliased', 'demo:alias-free')})
+    rig.open()
+    rig.driver.click('File')
+    entry = rig.driver.find('Bundled generators')
+    rig.driver.move((entry.low[0] + 10, entry.low[1] + 5))
+    rig.driver.step(3)
+    rig.driver.click('The twins, side by side')
+    rig.settle()
+    session = rig.app.session
+    assert session.b is not None and session.a.model is not None and session.b.model is not None
+    assert (session.a.model.path, session.b.model.path) == ('demo:aliased', 'demo:alias-free')
+
+
 def test_everything_is_reset_but_the_generator(rig: Rig) -> None:
     rig.change(transform=TransformState(x=0.3), latent=replace(rig.side.latent, x=5.0))
     rig.driver.click('Edit')

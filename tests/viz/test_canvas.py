@@ -11,6 +11,7 @@ from render.session import TransformState
 from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import make_info, make_layers, without
 from viz import geometry, overlay
+from viz.application import HINT_SECONDS
 from viz.geometry import Placement
 from viz.pane import checkerboard
 
@@ -252,6 +253,22 @@ def test_the_first_run_hint_goes_when_it_was_followed(rig: Rig) -> None:
     rig.driver.drag('Picture/picture a', by=(10, 0))
     rig.driver.step()
     assert rig.app.session.window.hint_seen
+
+
+def test_after_the_first_drag_a_second_hint_shows_for_a_while_or_until_it_is_followed(rig: Rig) -> None:
+    assert overlay.HINT in said_first(rig)
+    rig.driver.drag('Picture/picture a', by=(10, 0))
+    rig.driver.step()
+    assert overlay.NEXT_HINT in said_first(rig)
+    rig.driver.keys(Key.m)
+    assert said_first(rig) == ''
+    rig.driver.keys(Key.m)
+    rig.app.view = replace(rig.app.view, seconds=rig.app.view.seconds + HINT_SECONDS)
+    assert said_first(rig) == ''
+
+
+def said_first(rig: Rig) -> str:
+    return overlay.first_hint(rig.app.session, rig.app.desk(), rig.app._hand)
 
 
 def test_two_sides_move_together_and_the_clicked_one_is_edited(rig: Rig) -> None:

@@ -17,6 +17,7 @@ from networks.fourier_features import SynthesisInput
 from networks.layers import FullyConnected, runs_in_half
 from networks.mapping import MappingNetwork
 from networks.schedule import LayerRecord, Schedule, make_schedule
+from networks.whole_picture import picture
 from ops.bias_act import bias_act
 from ops.modulated_conv2d import modulated_conv2d
 from ops.parallel import one_thread_if_small
@@ -99,13 +100,30 @@ class SynthesisNetwork(nn.Module):
                 f'this network needs w of shape [batch, {self.num_ws}, {self.w_dim}], got {tuple(ws.shape)}'
             )
         ws = ws.to(self.input.weight.dtype)
+
+        def one_by_one() -> Tensor:
+            return self._one_by_one(ws, update_emas=update_emas, float32=float32)
+
+        alone = update_emas or torch.is_grad_enabled()
+        x = one_by_one() if alone else picture(self, ws, one_by_one, self._usual_layers)
+        with one_thread_if_small(x.numel()):
+            return x.to(ws.dtype) * self.config.output_scale
+
+    def _one_by_one(self, ws: Tensor, *, update_emas: bool, float32: bool) -> Tensor:
+        """The last layer's result."""
         x = self.input(ws[:, 0])
         rows = ws[:, 1:] if self.schedule.input.affine else ws
         layers = cast(dict[str, nn.Module], self._modules)
         for name, w in zip(self.layer_names, rows.unbind(1), strict=True):
             x = layers[name](x, w, update_emas=update_emas, float32=float32)
-        with one_thread_if_small(x.numel()):
-            return x.to(ws.dtype) * self.config.output_scale
+        return x
+
+    def _usual_layers(self) -> list[nn.Module] | None:
+        """The input and the layers; None where one is of another kind than here, so that nobody knows what it does."""
+        layers = [self.input, *(self._modules[name] for name in self.layer_names)]
+        kinds = (SynthesisInput, *(SynthesisLayer for _ in self.layer_names))
+        usual = all(type(layer) is kind for layer, kind in zip(layers, kinds, strict=True))
+        return cast(list[nn.Module], layers) if usual and type(self) is SynthesisNetwork else None
 
 
 class Generator(nn.Module):

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -142,6 +142,20 @@ def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
             usage.reasons[op, one.backend] = declined
         return one.call
     raise LookupError(f'operator {op!r} has no reference implementation; import its module first')
+
+
+def stands_in(backend: BackendName, device: str, calls: Mapping[str, int]) -> bool:
+    """Whether `backend` may run these operators (with how many calls of each) in one go, unasked; then that is noted as theirs."""
+    forced = _forced.get()
+    if forced is not None and forced[0] != backend:
+        return False
+    usage, reason = _usage.get(), '' if forced is None else f'use_backend({forced[0]!r})'
+    for op, count in calls.items():
+        _registry.last[op] = (backend, device, reason)
+        if usage is not None:
+            usage.calls[op, backend] = usage.calls.get((op, backend), 0) + count
+            usage.reasons[op, backend] = ''
+    return True
 
 
 @contextmanager

@@ -24,6 +24,10 @@ class LatentStyles(NamedTuple):
         """Whether autograd records what they are computed by."""
         return needs_gradient(self.latent, self.weight, self.bias)
 
+    def times(self, gain: float) -> 'LatentStyles':
+        """The same, scaled."""
+        return self._replace(weight_gain=self.weight_gain * gain, bias_gain=self.bias_gain * gain)
+
     def compute(self) -> Tensor:
         """The styles, [batch, channels], in the latent's precision."""
         return affine_map(self.latent, self.weight, self.bias, self.weight_gain, self.bias_gain)

@@ -173,7 +173,7 @@ def _described(
     between = (signal, factors, scale)
     if mapped and isinstance(latents, LatentStyles):
         given = (x, bias, input_gain, latents.latent, latents.weight, latents.bias)
-        return FirstRun('latents', steps, given, (*between, styles), out, prepared, plan)
+        return FirstRun('latents', steps, given, (*between, styles), out, prepared, plan, early=mapped + 1)
     return FirstRun('styles', steps, (x, bias, input_gain, styles), between, out, prepared, plan)
 
 
@@ -181,12 +181,22 @@ def _bare_run(call: _Call, key: recorded.Key | None, asked: int, prepared: Prepa
     """A layer without filters, which is one kernel."""
     x, weight, latents, input_gain, _, _, bias, spec = call
     assert isinstance(prepared.shape, ProductShape)
-    factors, _ = modulate(_styles(latents, key), input_gain, prepared, demodulate=False)
+    if key is not None and isinstance(latents, LatentStyles) and (input_gain is None or input_gain.numel() == 1):
+        latents, input_gain = latents if input_gain is None else latents.times(float(input_gain)), None
     bias = F.pad(bias, (0, prepared.values.shape[0] * prepared.shape.panel - bias.shape[0]))
     with recording() as steps:
+        styles = _styles(latents, key)
+        mapped = len(steps)
+        factors, _ = modulate(styles, input_gain, prepared, demodulate=False)
         out = convolve_and_activate(x, prepared, factors, bias, spec.lrelu, kernel)
-    if key is not None and library.had_all_since(asked):
-        recorded.keep(weight, key, FirstRun('factors', steps, (x, None, factors, None), (), out, prepared, bias))
+    if key is None or not library.had_all_since(asked):
+        return out
+    if mapped and input_gain is None and isinstance(latents, LatentStyles):
+        given = (x, None, None, latents.latent, latents.weight, latents.bias)
+        first = FirstRun('latents', steps, given, (factors,), out, prepared, bias, early=mapped)
+    else:
+        first = FirstRun('factors', steps[mapped:], (x, None, factors, None), (), out, prepared, bias)
+    recorded.keep(weight, key, first)
     return out
 
 

@@ -8,7 +8,8 @@ rest. Programs belong to a weight, go with it, and are recorded anew when it has
 import threading
 import weakref
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import string_at
 from dataclasses import dataclass, field
 
@@ -48,6 +49,8 @@ class FirstRun:
     prepared: PreparedWeight
     plan: object = None
     """What other addresses point to."""
+    early: int = 0
+    """Steps at the start that read nothing but a latent and its map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Program:
     prepared: PreparedWeight
     plan: object
     """What other addresses point to."""
+    early: int
+    """Steps at the start that read nothing but a latent and its map."""
 
     def run(self, given: Given) -> Tensor:
         """The layer."""
@@ -82,7 +87,19 @@ class Program:
         for index, number in self.places:
             words[index] = addresses[number]
         run_program(words, self.steps, self.most_jobs, self.scratch_floats)
+        runs: list[Run] | None = getattr(_programs.watched, 'runs', None)
+        if runs is not None:
+            runs.append(Run(self, given, out))
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a program."""
+
+    program: Program
+    given: Given
+    out: Tensor
 
 
 @dataclass(slots=True)
@@ -101,6 +118,8 @@ class _Programs:
     of_weight: dict[int, _OfWeight] = field(default_factory=dict)
     """By the identity of the weight."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    watched: threading.local = field(default_factory=threading.local)
+    """Of each thread: where its runs are noted."""
 
 
 _programs = _Programs()
@@ -125,13 +144,25 @@ def key_of(
     if style_key is None or (gain is not None and (gain.dtype is not torch.float32 or not gain.is_cpu)):
         return None
     contents = []
-    # Without filters, the kernel reads a copy of the bias.
-    for one in filters if any(f is not None for f in filters) else (bias,):
+    # Without filters, the kernel reads a copy of the bias, and a gain becomes a part of the latent's map.
+    copied = (bias, gain) if isinstance(styles, LatentStyles) else (bias,)
+    for one in filters if any(f is not None for f in filters) else copied:
         if one is not None and not is_plain(one):
             return None
         contents.append(None if one is None else string_at(one.data_ptr(), 4 * one.numel()))
     gains = None if gain is None else (gain.shape, gain.stride())
     return spec, shape, strides, style_key, gains, *contents, torch.get_num_threads()
+
+
+@contextmanager
+def watching() -> Iterator[list[Run]]:
+    """Within the block, the runs of programs by this thread are noted in the list."""
+    runs: list[Run] = []
+    _programs.watched.runs = runs
+    try:
+        yield runs
+    finally:
+        _programs.watched.runs = None
 
 
 def find(weight: Tensor, key: Key) -> Program | None:
@@ -172,7 +203,7 @@ def _program(first: FirstRun) -> Program | None:
         return None
     starts = [0]
     for one in first.between:
-        starts.append(starts[-1] + _aligned(4 * one.shape[0] * one.stride(0)))
+        starts.append(starts[-1] + aligned(4 * one.shape[0] * one.stride(0)))
     return Program(
         first.origin,
         words,
@@ -184,16 +215,22 @@ def _program(first: FirstRun) -> Program | None:
         tuple(starts),
         first.prepared,
         first.plan,
+        first.early,
     )
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """Bytes to the end of a line of the cache."""
     return -(-size // _LINE) * _LINE
 
 
+def version_of(one: Tensor) -> int:
+    """Changes with the content of a tensor, unless that was made for inference."""
+    return 0 if one.is_inference() else one._version
+
+
 def _state(weight: Tensor) -> tuple[int, int]:
-    """Changes with the weight's content."""
-    return 0 if weight.is_inference() else weight._version, weight.data_ptr()
+    return version_of(weight), weight.data_ptr()
 
 
 def _forgetting(identity: int) -> Callable[[weakref.ref[Tensor]], None]:

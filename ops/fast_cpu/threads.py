@@ -63,6 +63,7 @@ class _Pool:
     """The one owner of the threads; `lock` is held while a kernel runs on them."""
 
     drive: Callable[[int, int], None] | None = None
+    group: int = 0
     board: array = field(default_factory=lambda: array('q', [0] * (len(_BOARD) + _MOST_HELPERS)))
     owners: list[object] = field(default_factory=list)
     helpers: list[_Helper] = field(default_factory=list)
@@ -76,8 +77,18 @@ _pool = _Pool()
 
 def use_driver(address: int, owner: object) -> None:
     """Take the compiled function of `ops.fast_cpu.kernels.driver`, which is there as long as its owner."""
-    _pool.drive = _Drive(address)
+    drive, answer = _Drive(address), array('q', [0])
+    drive(answer.buffer_info()[0], -1)
+    _pool.group, _pool.drive = answer[0], drive
     _pool.owners.append(owner)  # for ever: a helper may be in it at any time
+
+
+def group_kernel() -> int:
+    """Address of a kernel whose jobs are those of others.
+
+    Its arguments: how many, then for each its number of jobs, its address and where its arguments are (bytes from here).
+    """
+    return _pool.group
 
 
 def run(kernel: int, jobs: int, scratch_floats: int, fields: list[int]) -> None:

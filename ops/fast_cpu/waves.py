@@ -18,7 +18,7 @@ from ops.fourier_features import WaveSpec, fourier_features_reference
 from ops.styles import LatentStyles
 
 _FEWEST_CHANNELS = 4
-_STILL = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+STILL = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
 """Neither turned nor shifted."""
 
 
@@ -45,7 +45,7 @@ def fourier_features(
     spec: WaveSpec,
 ) -> Tensor:
     """The features, the channels of a pixel together."""
-    moved = _STILL if motion is None else motion
+    moved = STILL if motion is None else motion
     key = _key(moved, transform, freqs, phases, spec)
     program = None if key is None else recorded.find(weight, key)
     if program is not None and key is not None:
@@ -67,7 +67,7 @@ def fourier_features(
     )
     between, origin = ((waves, known), 'latents') if mapped else ((waves,), 'motion')
     if library.had_all_since(asked):
-        recorded.keep(weight, key, FirstRun(origin, steps, given, between, out, prepared, factors))
+        recorded.keep(weight, key, FirstRun(origin, steps, given, between, out, prepared, factors, int(mapped)))
     return out
 
 

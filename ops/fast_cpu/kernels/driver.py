@@ -3,13 +3,51 @@
 The leader runs a program, kernels one after the other; all jobs of one are done before the next one begins. A thread takes a job by
 lowering the number of jobs left, which shares a word with the number of the call: so a thread that was held up can never take a
 job of a call that is over, and nobody has to wait for a thread that has no job. Between two kernels helpers only look at that word.
+
+`group` is a kernel that runs the jobs of several: its arguments are how many, then for each its number of jobs, its address and
+where its arguments are (bytes from here).
 """
 
 NAME = 'drive'
 
 TEXT = """
+define void @group(ptr %arguments, i64 %job, ptr %scratch) {
+entry:
+  %first = getelementptr i64, ptr %arguments, i64 1
+  br label %look
+
+look:
+  %left = phi i64 [ %job, %entry ], [ %less, %skip ]
+  %member = phi ptr [ %first, %entry ], [ %next, %skip ]
+  %jobs = load i64, ptr %member
+  %is_own = icmp slt i64 %left, %jobs
+  br i1 %is_own, label %run, label %skip
+
+skip:
+  %less = sub i64 %left, %jobs
+  %next = getelementptr i64, ptr %member, i64 3
+  br label %look
+
+run:
+  %kernel_at = getelementptr i64, ptr %member, i64 1
+  %start_at = getelementptr i64, ptr %member, i64 2
+  %kernel = load ptr, ptr %kernel_at
+  %start = load i64, ptr %start_at
+  %own = getelementptr i8, ptr %arguments, i64 %start
+  call void %kernel(ptr %own, i64 %left, ptr %scratch)
+  ret void
+}
+
 define void @drive(ptr %board, i64 %worker) {
 entry:
+  %asks = icmp slt i64 %worker, 0
+  br i1 %asks, label %answer, label %start
+
+answer:                                 ; where the other function is
+  store ptr @group, ptr %board
+  ret void
+
+start:
   %done_at = getelementptr i64, ptr %board, i64 1
   %jobs_at = getelementptr i64, ptr %board, i64 2
   %call_at = getelementptr i64, ptr %board, i64 3
@@ -42,8 +80,8 @@ post:                                   ; the leader puts the jobs of a kernel o
   %record_start = getelementptr i64, ptr %record, i64 2
   %new_kernel = load i64, ptr %record
   %jobs = load i64, ptr %record_jobs
-  %start = load i64, ptr %record_start
-  %new_arguments = getelementptr i8, ptr %program, i64 %start
+  %program_start = load i64, ptr %record_start
+  %new_arguments = getelementptr i8, ptr %program, i64 %program_start
   %last_call = load i64, ptr %call_at
   %next_call = add i64 %last_call, 1
   %call = and i64 %next_call, 2147483647

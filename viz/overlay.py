@@ -29,6 +29,8 @@ EXACT_PART = (
     "pixel is the whole network's; the dark rest is the last whole picture. The next one comes when the hand rests."
 )
 FULL = 'The whole picture, each time; it cannot come more often.'
+ERROR_SCALE_EM = (15.0, 5.6)
+"""What the scale of an error map takes of the pane's width, and where it ends below its top."""
 PATIENCE_SECONDS = 0.15
 """A picture that comes sooner is not announced."""
 
@@ -214,9 +216,19 @@ def draw_probe(result: RenderResult, placement: Placement, *, hovered: bool, row
     room = pane.width - 2.4 * em
     text = wrapped(probe_text(result, *place), room, between='  ')  # a number stays with its name
     size = imgui.calc_text_size(text)
-    row += row == 0 and size.x + taken > room
-    middle = pane.top + (0.9 + 1.9 * row) * em + size.y / 2
-    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, middle, canvas)
+    has_scale = result.equivariance is not None and result.equivariance.scale is not None
+    top = probe_top(row, (room - size.x) / em, taken / em, has_scale=has_scale)
+    draw_pill(text, pane.left + size.x / 2 + 1.2 * em, pane.top + top * em + size.y / 2, canvas)
+
+
+def probe_top(row: int, free: float, taken: float, *, has_scale: bool) -> float:
+    """How far below the pane's top the probe stands, where it covers neither the number of the error nor its scale; in em.
+
+    `free`: width that its words leave beside them. `taken`: by the number, in row 0.
+    """
+    row += row == 0 and taken > free
+    is_below_scale = has_scale and row > 0 and ERROR_SCALE_EM[0] > free
+    return ERROR_SCALE_EM[1] if is_below_scale else 0.9 + 1.9 * row
 
 
 def probe_text(result: RenderResult, column: int, row: int) -> str:

@@ -202,6 +202,14 @@ def test_where_the_probe_has_no_room_a_number_stays_with_its_name(rig: Rig) -> N
         }
 
 
+def test_the_probe_covers_neither_the_error_nor_its_scale() -> None:
+    beside, below, under_scale = 0.9, 2.8, 5.6
+    assert overlay.probe_top(0, 10.0, 6.0, has_scale=False) == beside
+    assert overlay.probe_top(0, 5.0, 6.0, has_scale=False) == pytest.approx(below)
+    assert overlay.probe_top(0, 5.0, 6.0, has_scale=True) == under_scale
+    assert overlay.probe_top(1, 20.0, 6.0, has_scale=True) == pytest.approx(below), 'there is room beside the scale'
+
+
 def test_the_probe_names_channels_and_canvas_coordinates_of_a_layer(rig: Rig) -> None:
     rig.change(layer=replace(rig.side.layer, layer='synthesis.L5_52_32', channel=7))
     result = rig.app.view.a.result

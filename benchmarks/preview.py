@@ -1,117 +1,131 @@
-"""Would a smaller computation be the same picture, only smaller? PSNR against the full picture, averaged down to that size.
+"""What a hand sees that is faster than the network: exact parts of the picture against the whole one, in turns.
 
-    python -m benchmarks.preview [--path PATH] [--pictures N]
+    python -m benchmarks.preview [--path PATH | --untrained T-1024] [--sides 512 256 128] [--rounds N] [--markdown]
 
-Alias-free generators: every rate is limited to the wanted one, cutoffs and filters follow, 3x3 kernels are fitted to the wider
-spacing. StyleGAN2 (skip): the sum of the RGB outputs up to that size. For comparison: one plain colour, the full picture's mean.
+Every picture is moved a little further, as in a drag, and rendered whole and in part by the renderer of the window, with nothing
+measured. Gain: whole to part in the same round, median, lowest and highest; 'counted': by products of the layers, what the
+window predicts with. Error: largest difference to that cut of the whole picture, relative to the largest value; and its PSNR.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import statistics
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import tyro
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
+from benchmarks.frame_time import make_generator
 from networks.adapters.base import Inspectable
-from networks.sampling import seed_to_z
-from networks.schedule import LayerRecord
+from networks.adapters.wrap import wrap
 from networks.sources import open_model
-from networks.stylegan3 import Generator, SynthesisLayer
+from render.models import ModelStore
+from render.renderer import Renderer
+from render.request import ModelKey, Part, RenderRequest, SynthesisSpec
+from render.result import RenderResult
+
+HEADINGS = ('part', 'ms', 'pictures/s', 'gain', 'lowest–highest', 'counted', 'error', 'PSNR')
+STEP = 0.0037
+"""Image widths between two pictures."""
+_KEY = ModelKey('benchmark', '')
 
 
 @dataclass(frozen=True)
 class Options:
-    path: str = 'demo:'
-    """Which generator."""
-    pictures: int = 16
-    """Over how many seeds the error is averaged."""
+    path: str = ''
+    """Which generator; empty: an untrained one."""
+    untrained: str = 'T-256'
+    """Family (T or R) and side of a generator with random weights."""
+    channel_base: int = 32768
+    """C_base of that one; R has twice as many channels, as published."""
+    sides: tuple[int, ...] = ()
+    """Of the parts, in pixels; empty: a half, a quarter and an eighth of the picture."""
+    rounds: int = 5
+    """How often all are timed, in turns."""
+    markdown: bool = False
+    """Print the table as Markdown."""
 
 
-def psnr_db(a: Tensor, b: Tensor) -> float:
-    """Of pictures in [-1, 1]."""
-    return -10 * math.log10(float((a - b).square().mean()) / 4)
+@dataclass(frozen=True)
+class Row:
+    """Parts of one side."""
+
+    name: str
+    milliseconds: float
+    gains: tuple[float, ...] = ()
+    counted: float = 1.0
+    error: float = 0.0
+    decibels: float = math.inf
+
+    def cells(self) -> tuple[str, ...]:
+        """As the table shows it."""
+        span = f'{min(self.gains):.1f}–{max(self.gains):.1f}' if self.gains else ''
+        gain = f'{statistics.median(self.gains):.1f}' if self.gains else ''
+        times = f'{self.milliseconds:.0f}', f'{1000 / self.milliseconds:.1f}'
+        if not self.gains:
+            return (self.name, *times, '', '', '', '', '')
+        return (self.name, *times, gain, span, f'{self.counted:.1f}', f'{self.error:.1e}', f'{self.decibels:.0f} dB')
 
 
-def respaced(weight: Tensor, ratio: float, band: float) -> Tensor:
-    """Kernels whose taps lie `ratio` samples apart, fitted by ones of spacing 1 for frequencies up to `band`."""
-    offsets = np.arange(weight.shape[-1]) - (weight.shape[-1] - 1) / 2
-    frequencies = np.linspace(-band, band, 401)[:, None]
-    wave, wanted = (np.exp(2j * np.pi * frequencies * offsets * step) for step in (1.0, ratio))
-    stacked = [np.vstack([one.real, one.imag]) for one in (wave, wanted)]
-    fit = torch.from_numpy(np.linalg.lstsq(*stacked, rcond=None)[0]).float()
-    return torch.einsum('yj,xk,oijk->oiyx', fit, fit, weight).contiguous()
+def opened(options: Options) -> Inspectable:
+    """The generator that is asked for."""
+    if options.path:
+        return open_model(options.path, torch.device('cpu'))
+    family, _, side = options.untrained.partition('-')
+    return wrap(make_generator(family, int(side), options.channel_base, options.channel_base // 64))
 
 
-def limited(record: LayerRecord, rate: float) -> LayerRecord:
-    """The layer with no rate above `rate`."""
-    rate_in = min(record.rate_in, rate) if record.index else record.rate_in  # the features come as they are
-    own = min(record.rate, rate)
-    oversampling = record.rate_inside / max(record.rate_in, record.rate)
-    cutoff_in, cutoff = min(record.cutoff_in, rate_in / 2), min(record.cutoff, own / 2)
-    margin_in, margin = (record.size_in - record.rate_in) / 2, (record.size - record.rate) / 2
-    return replace(
-        record,
-        rate_in=rate_in,
-        rate=own,
-        rate_inside=max(rate_in, own) * oversampling,
-        cutoff_in=cutoff_in,
-        half_width_in=max(record.half_width_in * rate_in / record.rate_in, rate_in / 2 - cutoff_in),
-        cutoff=cutoff,
-        half_width=max(record.half_width * own / record.rate, own / 2 - cutoff),
-        size_in=int(rate_in + 2 * margin_in),
-        size=int(own + 2 * margin),
-    )
+def request_at(round_number: int, part: Part | None = None) -> RenderRequest:
+    """A picture of a drag."""
+    return RenderRequest(_KEY, synthesis=SynthesisSpec(transform=(1, 0, STEP * round_number, 0, 1, 0), part=part))
 
 
-def small_alias_free(generator: Generator, ws: Tensor, side: int) -> Tensor:
-    """The picture with `side` samples, computed with no more."""
-    network = generator.synthesis
-    x = network.input(ws[:, 0])
-    for row, record in enumerate(network.schedule.layers, 1):
-        own, small = network.get_submodule(record.name), limited(record, side)
-        layer = SynthesisLayer(network.w_dim, small, conv_clamp=network.config.conv_clamp, magnitude_ema_beta=0.0)
-        layer.load_state_dict(
-            {name: value for name, value in own.state_dict().items() if 'filter' not in name}, strict=False
-        )
-        if record.kernel > 1 and small.rate_in < record.rate_in:
-            band = small.cutoff_in / small.rate_in
-            layer.weight = nn.Parameter(respaced(layer.weight, small.rate_in / record.rate_in, band))
-        x = layer(x, ws[:, row])
-    return x * network.config.output_scale
+def compared(whole: RenderResult, part: RenderResult) -> tuple[float, float]:
+    """(Largest error relative to the largest value, PSNR in dB) of a part."""
+    place = part.part
+    assert place is not None and whole.values is not None and part.values is not None
+    cut = whole.values[:, place.top : place.top + place.height, place.left : place.left + place.width]
+    difference = (part.values - cut).astype(np.float64)
+    square = float((difference**2).mean())
+    decibels = 10 * math.log10(4 / square) if square else math.inf
+    return float(np.abs(difference).max() / np.abs(whole.values).max()), decibels
 
 
-def small_pictures(adapter: Inspectable, ws: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """(side, picture) for the next smaller sides."""
-    module = adapter.module
-    if isinstance(module, Generator):
-        for side in (module.img_resolution // 2, module.img_resolution // 4):
-            yield side, small_alias_free(module, ws, side)
-        return
-    seen: dict[str, Tensor] = {}
-    for name, block in module.get_submodule('synthesis').named_children():
-        block.register_forward_hook(lambda _m, _i, output, name=name: seen.update({name: output[1]}))
-    adapter.synthesize(ws)
-    for picture in list(seen.values())[-2:-4:-1]:
-        if picture is not None:
-            yield picture.shape[-1], picture
+def measure(options: Options) -> tuple[str, list[Row]]:
+    """Title of the generator, and a row for the whole picture and for each part."""
+    adapter, store = opened(options), ModelStore('cpu')
+    store.put(_KEY, adapter)
+    renderer, resolution = Renderer(store), adapter.info.resolution
+    if (reason := adapter.why_no_parts()) is not None:
+        raise SystemExit(reason)
+    sides = options.sides or tuple(resolution // fraction for fraction in (2, 4, 8))
+    parts = [Part((resolution - side) // 2, (resolution - side) // 2, side, side) for side in sides]
+    times: list[list[float]] = [[] for _ in (None, *parts)]
+    errors: list[tuple[float, float]] = []
+    for number in range(-1, options.rounds):
+        results = [renderer.render(request_at(number, part)) for part in (None, *parts)]
+        if number < 0:  # compiles and warms up
+            errors = [compared(results[0], result) for result in results[1:]]
+            continue
+        for known, result in zip(times, results, strict=True):
+            known.append(result.seconds)
+    rows = [Row('whole', 1000 * statistics.median(times[0]))]
+    for part, known, error in zip(parts, times[1:], errors, strict=True):
+        gains = tuple(whole / one for whole, one in zip(times[0], known, strict=True))
+        counted = adapter.part((part.left, part.left + part.width), (part.top, part.top + part.height))[1]
+        rows.append(Row(f'{part.width} px', 1000 * statistics.median(known), gains, counted, *error))
+    return adapter.info.title, rows
 
 
 def main(options: Options) -> None:
-    with torch.no_grad():
-        adapter = open_model(options.path, torch.device('cpu'))
-        z = torch.cat([seed_to_z(seed, adapter.info.z_dim) for seed in range(options.pictures)]).float()
-        ws = adapter.latents(z)
-        full = adapter.synthesize(ws)
-        print(f'{adapter.info.title}, {options.pictures} pictures; PSNR in dB')
-        print(f'{"side":>6}{"smaller computation":>22}{"one colour":>14}')
-        for side, picture in small_pictures(adapter, ws):
-            wanted = avg_pool2d(full, full.shape[-1] // side)
-            plain = wanted.mean((2, 3), keepdim=True).expand_as(wanted)
-            print(f'{side:6}{psnr_db(picture, wanted):22.1f}{psnr_db(plain, wanted):14.1f}')
+    title, rows = measure(options)
+    print(f'{title}, {torch.get_num_threads()} threads, {options.rounds} rounds')
+    lines = [HEADINGS, *(row.cells() for row in rows)]
+    if options.markdown:
+        lines.insert(1, ('---',) + ('---:',) * (len(HEADINGS) - 1))
+        print('\n'.join('| ' + ' | '.join(line) + ' |' for line in lines))
+        return
+    print('\n'.join(''.join(f'{cell:>{9 if index == 0 else 15}}' for index, cell in enumerate(line)) for line in lines))
 
 
 if __name__ == '__main__':

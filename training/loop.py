@@ -63,27 +63,33 @@ def train(config: TrainConfig, *, stop: Stop = lambda: False, report: Report | N
     if config.threads:
         torch.set_num_threads(config.threads)
     with joined(gpu=device.type == 'cuda') as ranks, ImageZip(config.data) as images:
-        check_count(images, config.batch)
-        share = share_for(ranks, batch=config.batch, group=group_of(config))
-        class_count = images.class_count if config.conditional else 0
-        state = new_state(config, side=images.side, class_count=class_count, device=device, ranks=ranks)
-        if ranks.is_first:
-            check_room(room_for(config, state))
-        run = _open_for_all(config, ranks)
-        keywords = generator_keywords(config, side=images.side, class_count=class_count)
-        with locked(run.path) if ranks.is_first else nullcontext(), _saving_in(run):
-            said = _continue(state, run, config, ranks)
-            with (
-                Observers.opened(run, config, ranks, state.images, report=report) as observers,
-                batches_of(config, images, share, class_count, device) as batches,
-            ):
-                for line in said:
-                    observers.say(line)
-                source = StepSource(config, images, batches, class_count, device, share)
-                place = _Place(config, source, run, keywords, observers)
-                _finish_snapshot(state, place)
-                _run(state, place, stop)
-        return run.path
+        return _train(config, images, ranks, stop, report)
+
+
+def _train(config: TrainConfig, images: ImageZip, ranks: Ranks, stop: Stop, report: Report | None) -> Path:
+    """`train`, in company; nothing that uses the company may outlive this call."""
+    device = device_of(config)
+    check_count(images, config.batch)
+    share = share_for(ranks, batch=config.batch, group=group_of(config))
+    class_count = images.class_count if config.conditional else 0
+    state = new_state(config, side=images.side, class_count=class_count, device=device, ranks=ranks)
+    if ranks.is_first:
+        check_room(room_for(config, state))
+    run = _open_for_all(config, ranks)
+    keywords = generator_keywords(config, side=images.side, class_count=class_count)
+    with locked(run.path) if ranks.is_first else nullcontext(), _saving_in(run):
+        said = _continue(state, run, config, ranks)
+        with (
+            Observers.opened(run, config, ranks, state.images, report=report) as observers,
+            batches_of(config, images, share, class_count, device) as batches,
+        ):
+            for line in said:
+                observers.say(line)
+            source = StepSource(config, images, batches, class_count, device, share)
+            place = _Place(config, source, run, keywords, observers)
+            _finish_snapshot(state, place)
+            _run(state, place, stop)
+    return run.path
 
 
 @contextmanager

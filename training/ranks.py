@@ -4,6 +4,9 @@ PyTorch's own `torch.distributed`: NCCL between GPUs, gloo between CPUs. Gradien
 DistributedDataParallel, in `training.gradients`.
 """
 
+import gc
+import hashlib
+import importlib
 import os
 import re
 import tempfile
@@ -12,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -127,6 +131,8 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
     if gpu:
         _choose_gpu(local_rank())
     backend = 'nccl' if gpu else 'gloo'
+    # What imports this later, as DistributedDataParallel does, keeps the group for ever as a default argument.
+    importlib.import_module('torch.distributed.nn.functional')
     try:
         place = _meeting_file()
         if place is None:
@@ -141,8 +147,28 @@ def joined(*, gpu: bool) -> Iterator[Ranks]:
         ) from error
     try:
         yield Ranks(distributed.get_rank(), distributed.get_world_size())
+    except BaseException as error:
+        _forget_frames(error)
+        raise
     finally:
-        distributed.destroy_process_group()
+        _leave()
+
+
+def _leave() -> None:
+    """End the exchange and the threads that serve it; for that, nothing may use the group any more.
+
+    A thread of gloo hands tensors back after their exchange, which needs Python's lock. If Python is ending by then, the
+    process dies of SIGABRT ("terminate called without an active exception").
+    """
+    gc.collect()  # DistributedDataParallel lies in cycles; the group must outlive it, or its end would hold Python's lock
+    distributed.destroy_process_group()
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the local variables of the calls that `error` ended: they hold what uses the group."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager
@@ -168,7 +194,8 @@ def _meeting_file() -> Path | None:
     """Where processes of one machine find each other; None: in the way that torchrun has prepared, as on many machines.
 
     A new file for each restart: through torchrun's own store, which outlives a killed process, the next ones wait for ever
-    (pytorch issue 135712).
+    (pytorch issue 135712). And for each start, for the file of a killed training stays: it tells addresses where nobody
+    listens to whoever takes it for his own.
     """
     attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT')
     if attempt is None or os.environ.get('LOCAL_WORLD_SIZE') != os.environ.get('WORLD_SIZE'):
@@ -178,7 +205,10 @@ def _meeting_file() -> Path | None:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid not in (user, 0) or folder.is_symlink():
         return None  # somebody else's
-    return folder / f'meeting-{os.getppid()}-{attempt}'  # torchrun is the parent of all of them
+    # torchrun is the parent of all of them, but its number is given again; it makes a new folder for each attempt.
+    attempt_folder = Path(os.environ.get('TORCHELASTIC_ERROR_FILE', '')).parent.parent
+    start = hashlib.sha256(f'{os.getppid()} {attempt_folder}'.encode()).hexdigest()[:16]
+    return folder / f'meeting-{start}-{attempt}'
 
 
 def _choose_gpu(number: int) -> None:

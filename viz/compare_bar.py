@@ -105,7 +105,8 @@ def _partner(session: Session, *, narrow: bool) -> Session:
         imgui.text_colored(theme.MUTED, 'vs original')
         return session
     for name in ('a', 'b'):
-        if widgets.toggle_button(name.upper(), session.active == name, tooltip=f'The panels edit side {name.upper()}.'):
+        is_on = session.active == name
+        if widgets.toggle_button(name.upper(), is_on, tooltip=f'The panels edit side {name.upper()}.') and not is_on:
             session = replace(session, active=name)
         widgets.same_line(0.15)
     is_original = session.compare.original

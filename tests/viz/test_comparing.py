@@ -19,6 +19,7 @@ from tests.viz.conftest import Rig
 from tests.viz.fake_renderer import KEY, make_info, make_layers, make_spectrum, waves, without
 from tests.viz.test_application import imgui_focus
 from viz import comparing, editing, ladder_bars, overlay
+from viz.application import IDLE_SECONDS, TITLES
 from viz.commands import MeasureEquivariance, MeasureLadder
 from viz.comparing import BLINK_SECONDS, Blinker
 from viz.findings import Bench, Measurement, subject_of
@@ -310,6 +311,19 @@ def test_a_filter_that_is_changed_by_dragging_is_one_step_of_undoing(rig: Rig) -
     assert rig.app.view.a.result.request.synthesis.filters.edits == ()
     rig.driver.keys(Key.z, ctrl=True, shift=True)
     assert rig.side.filters == after
+
+
+@pytest.mark.parametrize('way', ['side', 'wipe', 'difference'])
+def test_while_nothing_is_done_the_session_is_the_same_object_and_the_window_sleeps(pair: Rig, way: str) -> None:
+    mode(pair, way)
+    for title in TITLES if way == 'side' else TITLES[:1]:
+        imgui_focus(pair.driver, title)
+        pair.settle()
+        pair.driver.step(40)  # edits are finished
+        before = pair.app.session
+        pair.driver.step(3)
+        assert pair.app.session is before, title
+    assert pair.app.view.history.start is None and pair.app.wait_seconds == IDLE_SECONDS
 
 
 def test_comparing_no_more_leaves_the_side_that_is_edited(pair: Rig) -> None:

@@ -21,6 +21,7 @@ from viz.laboratory_row import (
     fading,
     headline,
     is_outdated,
+    of_side,
     percent,
     picture,
     run_row,
@@ -64,7 +65,7 @@ def draw_average(state: StickingState, bench: Bench, desk: Desk) -> StickingStat
     run_row(
         (AVERAGE,),
         wish,
-        f'Average {wish.samples} neighbours',
+        f'Average {wish.samples} neighbours{of_side(desk)}',
         icons.ICON_FA_LAYER_GROUP,
         bench,
         desk,
@@ -99,7 +100,9 @@ def draw_registered(state: StickingState, bench: Bench, desk: Desk) -> StickingS
         state = _registered_settings(state) if is_open else state
     wish = MeasureRegistered(state.moves, state.turned)
     text = f'Average {wish.samples} moves'
-    run_row((REGISTERED,), wish, text, icons.ICON_FA_ARROWS_UP_DOWN_LEFT_RIGHT, bench, desk, reason=reason)
+    run_row(
+        (REGISTERED,), wish, text + of_side(desk), icons.ICON_FA_ARROWS_UP_DOWN_LEFT_RIGHT, bench, desk, reason=reason
+    )
     found = bench.value(REGISTERED, RegisteredAverage)
     if found is None or not can:
         widgets.text_muted(ABOUT_REGISTERED)

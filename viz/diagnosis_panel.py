@@ -17,7 +17,7 @@ from render.session import Side
 from viz import cures
 from viz.commands import Diagnose, SaveReport
 from viz.findings import DIAGNOSIS, Bench
-from viz.laboratory_row import NO_MODEL, bullet, run_row
+from viz.laboratory_row import NO_MODEL, bullet, measured_side, run_row
 from viz.layer_panel import with_layer
 from viz.view import Desk
 
@@ -29,7 +29,7 @@ LEVELS: dict[State, widgets.Level] = {'healthy': 'good', 'defects': 'bad', 'unkn
 def draw_diagnosis(side: Side, bench: Bench, desk: Desk) -> Side:
     """The button, and what was found; returns the side with the layer that is to be shown and the cures that are tried."""
     reason = '' if desk.model else NO_MODEL
-    name = desk.titles()[desk.active] if len(desk.shown) > 1 and 'o' not in desk.shown else ''
+    name = measured_side(desk)
     words = f'Diagnose {name}'.rstrip()
     run_row((DIAGNOSIS,), Diagnose(), words, icons.ICON_FA_STETHOSCOPE, bench, desk, reason=reason)
     found = bench.diagnosis

@@ -52,6 +52,17 @@ def run_row(
         imgui.text_colored(theme.WARN, OUTDATED)
 
 
+def measured_side(desk: Desk) -> str:
+    """Of two generators, the name of the one that is measured where only one is; else empty."""
+    return desk.titles()[desk.active] if len(desk.shown) > 1 and 'o' not in desk.shown else ''
+
+
+def of_side(desk: Desk) -> str:
+    """The same behind the words of a button: ' of A'."""
+    name = measured_side(desk)
+    return f' of {name}' if name else ''
+
+
 def is_outdated(key: str, wish: MeasuringCommand, bench: Bench, desk: Desk) -> bool:
     """Whether a result is known, and the button would now measure something else."""
     return key not in bench.running and bench.is_outdated(key, desk.side.asked, wish)

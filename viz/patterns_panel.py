@@ -14,7 +14,18 @@ from render.session import LayerState, StickingState
 from viz.commands import MeasurePatterns
 from viz.editing import updated
 from viz.findings import PATTERNS, Bench
-from viz.laboratory_row import NO_MODEL, fading, headline, is_outdated, percent, picture, run_row, settings, shares
+from viz.laboratory_row import (
+    NO_MODEL,
+    fading,
+    headline,
+    is_outdated,
+    of_side,
+    percent,
+    picture,
+    run_row,
+    settings,
+    shares,
+)
 from viz.layer_panel import with_layer
 from viz.view import Desk
 
@@ -56,7 +67,9 @@ def draw_patterns(
             state = updated(state, patterns=samples)
     wish = MeasurePatterns(state.patterns)
     reason = '' if desk.model else NO_MODEL
-    run_row((PATTERNS,), wish, 'Measure every layer', icons.ICON_FA_THUMBTACK, bench, desk, reason=reason)
+    run_row(
+        (PATTERNS,), wish, f'Measure every layer{of_side(desk)}', icons.ICON_FA_THUMBTACK, bench, desk, reason=reason
+    )
     found, model = bench.value(PATTERNS, FixedPatterns), desk.model
     if found is None or model is None or not found.rows:
         widgets.text_muted(ABOUT)

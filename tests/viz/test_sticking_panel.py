@@ -92,6 +92,21 @@ def test_of_two_generators_the_diagnosis_says_of_which_it_is(tester: PanelTester
     assert any(text.startswith('A: ') for text in tester.texts())
 
 
+@pytest.mark.parametrize(
+    'view, button',
+    [
+        ('average', 'Average 32 neighbours of A'),
+        ('patterns', 'Measure every layer of A'),
+        ('registered', 'Average 16 moves of A'),
+    ],
+)
+def test_of_two_generators_the_buttons_that_measure_one_say_which(
+    tester: PanelTester, at_bench: Callable, view: str, button: str  # noqa: F811
+) -> None:  # fmt: skip
+    tester.run(panel, (StickingState(view=view), LayerState()), replace(at_bench(), shown=('a', 'b')))
+    assert tester.find(button)
+
+
 @pytest.mark.parametrize('shown, keys', [('diagnosis', ('diagnosis',)), ('ladder', ('ladder',))])
 def test_the_cross_cancels_what_runs(
     tester: PanelTester, at_bench: Callable, asked: list[Command], shown: str, keys: tuple[str, ...]  # noqa: F811

@@ -160,12 +160,15 @@ def test_a_moved_picture_needs_no_layers(network: SynthesisNetwork, monkeypatch:
 
 
 @pytest.mark.parametrize('name', [LAYER, f'{LAYER}.affine', 'input'])
-def test_hooks_are_called(network: SynthesisNetwork, name: str):
+def test_hooks_are_called_and_cost_nothing_afterwards(
+    network: SynthesisNetwork, name: str, monkeypatch: pytest.MonkeyPatch
+):
     joined(network)
     seen = []
     handle = network.get_submodule(name).register_forward_hook(lambda *_: seen.append(1))
     network(latents(network))
     handle.remove()
+    forbid_layers(network, monkeypatch)
     network(latents(network))
     assert len(seen) == 1
 

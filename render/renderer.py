@@ -29,6 +29,9 @@ from render.result import FilterCurve, RenderResult, Spectrum, Statistics
 from render.views import picture, power_of, spectrum_of_power, statistics_of
 from render.worker import Abandoned, IsStale
 
+_QUICK = 0.03
+"""Seconds. A picture that takes less is not worth abandoning half-way, and quicker where nobody looks after each layer."""
+
 Noted = tuple[Tensor, tuple[str, ...]]
 """A tensor, and notes on how it came about."""
 
@@ -75,6 +78,8 @@ class Renderer:
         self._statistics: Memo[int, Statistics] = Memo()
         self._curves: Memo[tuple[object, ...], tuple[FilterCurve, ...]] = Memo()
         self._edited: WeakKeyDictionary[Inspectable, Memo[FilterSpec, Edited]] = WeakKeyDictionary()
+        self._seconds: WeakKeyDictionary[Inspectable, tuple[str | None, float]] = WeakKeyDictionary()
+        """Of each generator: which layer was shown last, None for the image, and how long its network ran."""
         self._parts = Parts()
         self._graphs = GraphCache(CudaRecorder())
         self._rescue = Rescue(models, self._forget)
@@ -187,7 +192,10 @@ class Renderer:
             ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent, mapping))
             with self._kernels(), note_usage() as used:
                 replay = self._graphs.for_picture(request, adapter.info, self.models)
-                x, more = synthesize(adapter, ws, synthesis, is_stale, replay)
+                shown, seconds = self._seconds.get(adapter, (None, _QUICK))
+                is_quick, started = shown == synthesis.layer and seconds < _QUICK, time.perf_counter()
+                x, more = synthesize(adapter, ws, synthesis, never if is_quick else is_stale, replay)
+                self._seconds[adapter] = (synthesis.layer, time.perf_counter() - started)
             provisional = not (settled and self.is_settled()) and not self.wait_for_kernels
             self.syntheses += 1
             self._operators = used.notes() or self._operators  # none are called when a graph is replayed
@@ -304,7 +312,7 @@ def synthesize(
             lambda: run(ws, overrides),
             spec.layer,
             edits=spec.edits,
-            watch=[layer.name.partition('#')[0].partition(':')[0] for layer in adapter.info.layers],
+            watch=[] if is_stale is never else [_module_name(layer) for layer in adapter.info.layers],
             is_stale=is_stale,
         )
     )
@@ -348,6 +356,11 @@ def _truncated(adapter: Inspectable, ws: Tensor, spec: LatentSpec, notes: list[s
 def _z(seeds: list[int], z_dim: int) -> Tensor:
     """[seeds, z_dim], float32."""
     return torch.cat([seed_to_z(seed, z_dim) for seed in seeds]).to(torch.float32)
+
+
+def _module_name(layer: LayerInfo) -> str:
+    """Of the module whose output it is."""
+    return layer.name.partition('#')[0].partition(':')[0]
 
 
 def _layer(adapter: Inspectable, name: str | None) -> LayerInfo | None:

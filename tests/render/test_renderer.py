@@ -137,6 +137,23 @@ def test_a_stale_render_is_abandoned(renderer):
     assert renderer.render(BASE).image is not None
 
 
+def test_a_picture_that_takes_long_is_abandoned_at_a_layer_and_a_quick_one_is_finished(renderer, monkeypatch):
+    asked = []
+
+    def is_stale() -> bool:
+        asked.append(True)
+        return False
+
+    requests = [replace(BASE, synthesis=SynthesisSpec(transform=(1, 0, x, 0, 1, 0))) for x in (0.1, 0.2, 0.3)]
+    counts = []
+    for longest, request in zip((0.0, 60.0, 60.0), requests, strict=True):
+        monkeypatch.setattr('render.renderer._QUICK', longest)
+        asked.clear()
+        renderer.render(request, is_stale)
+        counts.append(len(asked))
+    assert counts[0] > counts[1] == counts[2] > 0
+
+
 def test_blended_latents_are_the_weighted_sum(renderer, generators):
     rows = generators[0].latents(torch.cat([_z(7), _z(8)]))
     expected = generators[0].synthesize(0.25 * rows[:1] + 0.75 * rows[1:])

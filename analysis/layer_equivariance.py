@@ -194,18 +194,6 @@ def created_error(base: Tensor, from_ideal_input: Tensor, ideal: IdealShift) -> 
     return feature_error(reference, from_ideal_input, ideal.known().to(base.device))
 
 
-def lie_error(base: Tensor, moved: Tensor, grid: Grid, x: float, y: float) -> float:
-    """Root mean square of the Lie derivative, relative to the features' standard deviation, per image width of motion.
-
-    The finite difference (moved - shift(base)) / distance for a small (x, y); 0 for an equivariant layer
-    (Gruver et al. 2023, "The Lie derivative for measuring learned equivariance"). NaN where nothing is valid.
-    """
-    error = layer_error(base, moved, grid, x, y)
-    if error.count == 0 or not error.power > 0:
-        return math.nan
-    return math.sqrt(error.squared / error.power) / math.hypot(x, y)
-
-
 def dyadic_shifts(resolution: int) -> tuple[float, ...]:
     """The ladder's shifts in image widths: 1/16, 1/32, … down to a pixel, then a half and a quarter of one.
 

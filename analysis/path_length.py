@@ -4,7 +4,7 @@ Karras et al. 2019 ("A Style-Based Generator Architecture…"), Sec. 4.1; 2020, 
 Keep everything in float32: the step is 1e-4.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,26 +77,6 @@ def path_steps(
     pictures = _prepared(synthesize(latents), crop=options.crop)
     before, after = features(pictures).chunk(2)
     return PathSteps(pictures, (before - after).square().sum(1) / options.epsilon**2)
-
-
-def sample_path_steps(
-    map_latents: MapLatents,
-    synthesize: Synthesize,
-    features: Features,
-    *,
-    z_dim: int,
-    count: int,
-    options: PathOptions,
-    generator: torch.Generator,
-    batch: int = 4,
-    device: torch.device | str = 'cpu',
-) -> Iterator[Tensor]:
-    """Distances of `count` random steps, batch by batch; latents and positions are drawn from `generator` (on the CPU)."""
-    for first in range(0, count, batch):
-        now = min(batch, count - first)
-        z = torch.randn(2, now, z_dim, generator=generator).to(device)
-        position = torch.rand(now, generator=generator).to(device)
-        yield path_steps(map_latents, synthesize, features, (z[0], z[1]), position, options).distances
 
 
 def perceptual_path_length(distances: Tensor) -> float:

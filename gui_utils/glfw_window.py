@@ -56,7 +56,7 @@ class GlfwWindow(Window):
         if GlfwWindow._opened is not None:
             raise RuntimeError('A window is already open in this process: close it before opening another.')
         self._headless, self._synthetic = headless, synthetic_input
-        self._wanted_scale, self._vsync = scale, vsync
+        self._wanted_scale = scale
         self._dropped: list[str] = []
         self._awake, self._alive = threading.Event(), threading.Lock()
         self._closed, self._settling, self._last_event = False, FRAMES_AFTER_EVENT, time.monotonic()
@@ -103,9 +103,6 @@ class GlfwWindow(Window):
 
     def request_close(self) -> None:
         glfw.set_window_should_close(self._handle, True)
-
-    def keep_open(self) -> None:
-        glfw.set_window_should_close(self._handle, False)
 
     @contextlib.contextmanager
     def frame(self, wait_seconds: float | None = None, *, pause_seconds: float = 0.0) -> Iterator[Frame]:
@@ -174,7 +171,6 @@ class GlfwWindow(Window):
             size=(int(display.x), int(display.y)),
             scale=self._scale,
             dropped_files=dropped,
-            close_requested=self.should_close(),
         )
 
     def _abandon(self) -> None:
@@ -232,11 +228,6 @@ class GlfwWindow(Window):
 
     def set_title(self, title: str) -> None:
         glfw.set_window_title(self._handle, title)
-
-    def set_vsync(self, vsync: bool) -> None:
-        if vsync != self._vsync and not self._synthetic:
-            glfw.swap_interval(1 if vsync else 0)
-        self._vsync = vsync
 
     def drop_files(self, paths: Iterable[str]) -> None:
         self._dropped.extend(str(path) for path in paths)

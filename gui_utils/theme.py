@@ -76,7 +76,7 @@ def faded(packed: int) -> int:
 
 # The ones that controls push and draw with, in that form.
 TEXT_RGBA, MUTED_RGBA, FAINT_RGBA = rgba(TEXT), rgba(MUTED), rgba(FAINT)
-FRAME_RGBA, FRAME_HOVERED_RGBA, BORDER_RGBA = rgba(FRAME), rgba(FRAME_HOVERED), rgba(BORDER)
+FRAME_RGBA, BORDER_RGBA = rgba(FRAME), rgba(BORDER)
 ACCENT_RGBA, ACCENT_DIM_RGBA, ACCENT_FAINT_RGBA = rgba(ACCENT), rgba(ACCENT_DIM), rgba(ACCENT_FAINT)
 VEIL_RGBA = rgba((1.0, 1.0, 1.0, 0.06))
 ACCENT_HOVERED_RGBA = rgba(_hex('3a6fb3'))

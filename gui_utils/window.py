@@ -38,8 +38,6 @@ class Frame:
     """How much larger than at 96 dots per inch everything is drawn."""
     dropped_files: tuple[str, ...] = ()
     """Files and folders dropped on the window since the frame before."""
-    close_requested: bool = False
-    """The user asked to close the window; `Window.keep_open` refuses."""
 
 
 class Window(abc.ABC):
@@ -52,10 +50,6 @@ class Window(abc.ABC):
     @abc.abstractmethod
     def request_close(self) -> None:
         """Make `should_close` true."""
-
-    @abc.abstractmethod
-    def keep_open(self) -> None:
-        """Refuse to close: make `should_close` false again."""
 
     @abc.abstractmethod
     def frame(self, wait_seconds: float | None = None, *, pause_seconds: float = 0.0) -> AbstractContextManager[Frame]:
@@ -101,10 +95,6 @@ class Window(abc.ABC):
     @abc.abstractmethod
     def set_title(self, title: str) -> None:
         """Show `title` in the title bar."""
-
-    @abc.abstractmethod
-    def set_vsync(self, vsync: bool) -> None:
-        """Wait for the monitor after each frame, or do not."""
 
     @abc.abstractmethod
     def drop_files(self, paths: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """Looks into any module while it runs: capture a layer, change it, stop there. No hook outlives the call."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -100,22 +100,6 @@ def run_to(
     if missed:
         raise ValueError(f'The layer {missed[0]!r} did not run in this pass; choose another one.')
     return output
-
-
-def list_layers(module: nn.Module, call: Callable[[], Tensor]) -> Mapping[str, tuple[int, ...]]:
-    """Names and output shapes of everything below `module` that yields a [batch, channels, height, width] tensor
-    during `call()`, in the order of execution."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def on_output(name: str, output: Any) -> None:
-        outputs = output if isinstance(output, (tuple, list)) else [output]
-        for index, one in enumerate(outputs):
-            if isinstance(one, Tensor) and one.ndim == 4:
-                shapes[name if len(outputs) == 1 else f'{name}:{index}'] = tuple(one.shape)
-
-    with observe(module, [name for name, _ in module.named_modules() if name], on_output):
-        call()
-    return shapes
 
 
 def _split(layer: str) -> tuple[str, int | None]:

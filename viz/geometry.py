@@ -10,7 +10,6 @@ from render.session import CanvasState, LatentState, TransformState
 from render.sheet import LINE, SheetLayout, sheet_layout
 
 ZOOM_RANGE = (0.05, 64.0)
-SCALE_RANGE = (0.1, 10.0)
 FIT_MARGIN = 0.02
 """Of the pane, left free around a picture that fits."""
 WHEEL_STEP = 2**0.25

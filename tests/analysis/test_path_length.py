@@ -8,7 +8,6 @@ from analysis.path_length import (
     PathOptions,
     path_steps,
     perceptual_path_length,
-    sample_path_steps,
     slerp,
 )
 
@@ -150,21 +149,3 @@ def test_a_single_distance_is_its_own_mean_and_none_is_refused():
     assert perceptual_path_length(torch.tensor([3.0])) == 3.0
     with pytest.raises(ValueError, match='at least one'):
         perceptual_path_length(torch.zeros(0))
-
-
-def test_sampling_gives_as_many_distances_as_asked_for_and_repeats_with_its_seed():
-    def run(seed: int) -> Tensor:
-        steps = sample_path_steps(
-            identity,
-            as_picture,
-            pixels,
-            z_dim=5,
-            count=10,
-            batch=4,
-            options=PathOptions(epsilon=0.1),
-            generator=torch.Generator().manual_seed(seed),
-        )
-        return torch.cat(list(steps))
-
-    assert run(0).shape == (10,)
-    assert run(0).equal(run(0)) and not run(0).equal(run(1))

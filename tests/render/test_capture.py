@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from render.capture import StopForward, list_layers, observe, run_to
+from render.capture import StopForward, observe, run_to
 from render.request import LayerEdit
 from render.worker import Abandoned
 
@@ -116,7 +116,3 @@ def test_a_hook_that_stops_leaves_with_its_output(module: Twice):
     with pytest.raises(StopForward) as found, observe(module, ['scale'], stop):
         module(X)
     assert torch.equal(found.value.output, 2 * X)
-
-
-def test_layers_are_listed_in_the_order_of_execution(module: Twice):
-    assert list(list_layers(module, lambda: module(X))) == ['scale', 'scale#2', 'pair:0', 'pair:1', 'last']

@@ -23,7 +23,7 @@ Interval = tuple[int, int]
 """First sample, and the one behind the last."""
 Taps = tuple[int, int]
 """Of the up filter and of the down filter, along one axis."""
-_WINOGRAD = 4
+WINOGRAD = 4
 """Products that 3x3 convolutions save by Winograd's algorithm for tiles of 4x4 results."""
 
 
@@ -115,7 +115,7 @@ def _products(shape: LayerShape) -> float:
     (wide_in, wide), (high_in, high) = (
         one if cut is None else (cut.size_in, cut.size) for one, cut in zip(whole, cuts, strict=True)
     )
-    pixel = record.channels_in * record.channels * (kernel**2 / _WINOGRAD if kernel > 1 else 1)
+    pixel = record.channels_in * record.channels * (kernel**2 / WINOGRAD if kernel > 1 else 1)
     convolution = (wide_in + kernel - 1) * (high_in + kernel - 1) * pixel
     if shape.taps_x == shape.taps_y == (1, 1):
         return convolution
@@ -130,11 +130,11 @@ def shapes_of(generator: nn.Module) -> tuple[LayerShape, ...] | str:
     """The layers of a generator whose pictures can be computed in part; else why not, as a sentence."""
     synthesis = getattr(generator, 'synthesis', None)
     if type(generator) is not Generator or type(synthesis) is not SynthesisNetwork:
-        return 'Only pictures of alias-free networks (StyleGAN3) can be computed in part.'
+        return 'This is no network of alias-free layers (StyleGAN3), so its pictures cannot be computed in part.'
     layers = [synthesis.get_submodule(name) for name in synthesis.layer_names]
     if type(synthesis.input) is not SynthesisInput or any(type(layer) is not SynthesisLayer for layer in layers):
         return 'A layer of this network was replaced, so its pictures cannot be computed in part.'
-    if any(_is_watched(module) for module in (generator, synthesis, *layers)):
+    if any(is_watched(module) for module in (generator, synthesis, *layers)):
         return 'Hooks change layers of this network, so its pictures cannot be computed in part.'
     known = [layer for layer in layers if isinstance(layer, SynthesisLayer)]
     if not all(layer.record.filtered for layer in known):
@@ -142,7 +142,8 @@ def shapes_of(generator: nn.Module) -> tuple[LayerShape, ...] | str:
     return tuple(LayerShape.of(layer) for layer in known)
 
 
-def _is_watched(module: nn.Module) -> bool:
+def is_watched(module: nn.Module) -> bool:
+    """Whether hooks see, and may change, what the module does."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 

@@ -264,7 +264,6 @@ def _place(result: RenderResult, x: int, y: int, width: int | None = None) -> st
     """Sample indices, and where that is in the image, in image widths. `width`: of the whole picture, where that is not all."""
     layer = result.layer
     margin = layer.margin if layer else 0
-    if width is None:
-        width = layer.width if layer else result.image.shape[1] if result.image is not None else 1
-    across = max(width - 2 * margin, 1)
+    own = layer.width if layer else result.image.shape[1] if result.image is not None else 1
+    across = max((own if width is None else width) - 2 * margin, 1)
     return f'{x}, {y}   ({(x - margin + 0.5) / across:.3f}, {(y - margin + 0.5) / across:.3f})'

@@ -36,7 +36,7 @@ class Inspectable(abc.ABC):
 
     def why_no_parts(self) -> str | None:
         """Why a part of a picture cannot be computed alone, as a sentence; None if it can."""
-        return 'Only pictures of alias-free networks (StyleGAN3) can be computed in part.'
+        return 'Only pictures of StyleGAN3 and StyleGAN2 networks can be computed in part.'
 
     def part(self, columns: tuple[int, int], rows: tuple[int, int]) -> tuple[Self, float]:
         """The same generator whose pictures are just these columns and rows (from, to) of this one's, exactly; and how many

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import cast, final
+from typing import Self, cast, final
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from networks.adapters.parts import (
     seeded_noise,
     synthesize_with,
 )
+from networks.classic_parts import part_modules, why_not
 from networks.fourier_features import SynthesisInput
 from networks.info import Capability, FilterInfo, GeneratorInfo, LayerInfo
 from networks.stylegan2 import Generator, SynthesisBlock
@@ -60,6 +61,15 @@ class StyleGAN2Adapter(Inspectable):
         """See `Inspectable.synthesize`. Replaced filters may have any number of taps."""
         options = {'noise_mode': noise, 'noise_draw': seeded_noise(noise_seed), 'float32': float32}
         return synthesize_with(self._generator, overrides, latents, options)
+
+    def why_no_parts(self) -> str | None:
+        """See `Inspectable.why_no_parts`."""
+        return why_not(self.module)
+
+    def part(self, columns: tuple[int, int], rows: tuple[int, int]) -> tuple[Self, float]:
+        """See `Inspectable.part`."""
+        modules, gain = part_modules(self._generator, columns, rows)
+        return self.with_submodules(modules, self.info, changes=self.changes), gain
 
     def average(self) -> Tensor | None:
         """The average latent [w_dim], or None."""

@@ -137,7 +137,7 @@ def test_rectangles_outside_of_the_picture_are_refused() -> None:
 
 
 def test_networks_without_parts_say_why() -> None:
-    assert 'alias-free' in str(shapes_of(small_stylegan2()))
+    assert 'no network of alias-free layers' in str(shapes_of(small_stylegan2()))
     assert 'rung E' in str(shapes_of(small_ladder('E')))
     watched = small_ladder('T')
     watched.synthesis.get_submodule(watched.synthesis.layer_names[2]).register_forward_hook(lambda *_: None)

@@ -77,10 +77,10 @@ def test_a_whole_picture_says_which_parts_it_could_be_asked_for(
 
 
 def test_where_there_are_no_parts_the_whole_comes_and_says_why() -> None:
-    renderer = renderer_of(wrap(small_stylegan2()))
+    renderer = renderer_of(wrap(small_stylegan2('resnet')))
     result = renderer.render(in_part(BASE))
     assert result.part is None and result.image.shape == (32, 32, 4) and result.request == BASE
-    assert 'alias-free' in result.why_no_parts and result.part_sizes == ()
+    assert 'residual' in result.why_no_parts and result.part_sizes == ()
 
 
 def test_a_layer_is_shown_whole(renderer: Renderer) -> None:

@@ -9,7 +9,8 @@ from viz.canvas import TITLE
 
 LEFT_EM = 20.0
 RIGHT_EM = 29.0
-TRANSFORM_EM = 17.5
+TRANSFORM_EM, TRANSFORM_SHARE = 26.0, 0.42
+"""Height of the panel, and the largest part of the window's."""
 LAYERS_SHARE = 0.47
 WIDEST_SHARE = 0.31
 """Of the window, for the panels on one side: the picture stays the largest thing."""
@@ -52,7 +53,7 @@ def _arrange(identity: int, places: dict[str, str]) -> None:
     left = build.dock_builder_split_node(identity, imgui.Dir.left, left_share)
     right = build.dock_builder_split_node(left.id_at_opposite_dir, imgui.Dir.right, right_share / (1 - left_share))
     left_parts = build.dock_builder_split_node(
-        left.id_at_dir, imgui.Dir.down, min(TRANSFORM_EM * em / max(size.y, 1.0), 0.5)
+        left.id_at_dir, imgui.Dir.down, min(TRANSFORM_EM * em / max(size.y, 1.0), TRANSFORM_SHARE)
     )
     right_parts = build.dock_builder_split_node(right.id_at_dir, imgui.Dir.down, 1 - LAYERS_SHARE)
     nodes = {

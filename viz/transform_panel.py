@@ -58,7 +58,7 @@ def _translation(state: TransformState, resolution: int) -> TransformState:
 def _percent(state: TransformState) -> TransformState:
     percent = (100 * state.x, 100 * state.y)
     moved = widgets.drag2(
-        'of the width',
+        'Translate, %',
         percent,
         speed=0.05,
         unit='%',

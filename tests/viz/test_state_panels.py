@@ -78,9 +78,9 @@ def test_translation_is_in_pixels_of_the_image(tester: PanelTester) -> None:
 
 
 def test_translation_in_percent_is_the_same_translation(tester: PanelTester) -> None:
-    state = tester.drag(transform_panel, TransformState(), 'of the width', INFO, start=(0.8, 0.5), by=(0, 0))
+    state = tester.drag(transform_panel, TransformState(), 'Translate, %', INFO, start=(0.8, 0.5), by=(0, 0))
     assert state == TransformState()
-    state = tester.drag(transform_panel, TransformState(), 'of the width', INFO, start=(0.8, 0.5), by=(40, 0))
+    state = tester.drag(transform_panel, TransformState(), 'Translate, %', INFO, start=(0.8, 0.5), by=(40, 0))
     assert state.y == pytest.approx(40 * 0.05 / 100, rel=0.3) and state.x == 0
 
 

@@ -23,7 +23,7 @@ BackendName = Literal['reference', 'torch', 'cpu', 'cuda']
 Supports = Callable[[Tensor, Any], str | None]
 """Of the first tensor and the operator's spec: None = can run it; else the reason why not, without shapes in it."""
 
-_MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu'), ('cuda', 'ops.cuda.offer'))
+_MODULES: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu.offer'), ('cuda', 'ops.cuda.offer'))
 _STATUS: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu.library'), ('cuda', 'ops.cuda.launcher'))
 _ANY_DEVICE = ('torch', 'reference')
 """Backends for every device, the better one first; asked last."""

@@ -1,5 +1,1 @@
-"""Fast CPU implementations; importing the package registers them."""
-
-from ops.fast_cpu.dispatch import register
-
-register()
+"""Fast CPU implementations; `ops.fast_cpu.offer` registers them."""

@@ -2,7 +2,7 @@
 
 By default a call waits for a missing kernel (a tenth of a second, once per machine), so that equal calls give equal bits. A window
 that wants its first picture sooner takes the policy 'background': it gets its pictures from plain torch until the kernels are
-there. Only the background thread imports the compiler.
+there. Only the background thread imports the compiler, and nothing here needs torch: `compile_early` starts before that is imported.
 """
 
 import importlib
@@ -15,17 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
-
 from ops.fast_cpu import object_cache
 from ops.fast_cpu.shapes import Shape
-from ops.fast_cpu.threads import use_driver
 
 Policy = Literal['wait', 'background', 'off']
 """What a call does that needs a kernel which is not there: wait for it, go on without it, or never use kernels."""
 
 POLICY_VARIABLE = 'ALIASSCOPE_KERNELS'
 _MAX_FAILURES = 64
+_LONGEST_WAIT = 120.0
+"""Seconds."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +44,11 @@ class _Library:
     compiled: int = 0
     loaded: int = 0
     thread: threading.Thread | None = None
+    early: bool = False
+    """Whether the thread shall begin with what `ops.fast_cpu.early` names."""
     compiler: Any = None
+    driver: int = 0
+    """Address of the function by which threads run kernels."""
     policy: Policy | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -63,8 +66,22 @@ def get(shape: Shape) -> int | None:
         return None
     _request(shape)
     if rule == 'wait':
-        wait()
+        with _library.changed:
+            _library.changed.wait_for(lambda: shape not in _library.pending, _LONGEST_WAIT)
     return _library.ready.get(shape)
+
+
+def compile_early() -> None:
+    """Begin with kernels that will probably be asked for; returns at once, and needs no torch."""
+    if policy() != 'off':
+        with _library.changed:
+            _library.early = True
+            _start()
+
+
+def driver() -> tuple[int, object]:
+    """Address of the function by which threads run kernels, and what it is there as long as; 0 before any kernel is ready."""
+    return _library.driver, _library.compiler
 
 
 def why_not(shape: Shape) -> str | None:
@@ -90,7 +107,9 @@ def had_all_since(count: int) -> bool:
 
 def has_wide_vectors() -> bool:
     """Whether 16 numbers fit a register of this processor."""
-    return torch.backends.cpu.get_cpu_capability() == 'AVX512'
+    from torch.backends import cpu
+
+    return cpu.get_cpu_capability() == 'AVX512'
 
 
 def policy() -> Policy:
@@ -114,10 +133,10 @@ def use_policy(rule: Policy) -> Iterator[None]:
         _library.policy = before
 
 
-def wait(seconds: float = 120.0) -> bool:
+def wait(seconds: float = _LONGEST_WAIT) -> bool:
     """Wait until everything asked for is compiled or has failed; False if that takes longer than `seconds`."""
     with _library.changed:
-        return _library.changed.wait_for(lambda: not _library.pending, seconds)
+        return _library.changed.wait_for(lambda: not _library.pending and not _library.early, seconds)
 
 
 def status() -> str:
@@ -141,15 +160,22 @@ def _request(shape: Shape) -> None:
         if shape in _library.pending or shape in _library.ready or shape in _library.failed:
             return
         _library.pending.add(shape)
-        _library.wanted.append(shape)
-        if _library.thread is None or not _library.thread.is_alive():  # a forked process inherits no threads
-            # Not a daemon: a thread killed inside LLVM at exit would crash; `_work` stops soon after the program.
-            _library.thread = threading.Thread(target=_work, name='kernel compiler')
-            _library.thread.start()
+        _library.wanted.appendleft(shape)  # before what nobody has asked for yet
+        _start()
+
+
+def _start() -> None:
+    """See to it that the thread runs; with the lock held."""
+    if _library.thread is None or not _library.thread.is_alive():  # a forked process inherits no threads
+        # Not a daemon: a thread killed inside LLVM at exit would crash; `_work` stops soon after the program.
+        _library.thread = threading.Thread(target=_work, name='kernel compiler')
+        _library.thread.start()
 
 
 def _work() -> None:
     """Compile what is wanted, then end."""
+    if _library.early:
+        _want_early()
     while True:
         with _library.changed:
             if not _library.wanted or not threading.main_thread().is_alive():
@@ -170,16 +196,38 @@ def _work() -> None:
             _library.changed.notify_all()
 
 
-def _build(shape: Shape) -> str | None:
-    """Compile or read one kernel; None, or why that did not work."""
+def _want_early() -> None:
+    """Put on the list what `ops.fast_cpu.early` names, behind what was asked for."""
+    shapes: tuple[Shape, ...] = ()
+    try:
+        if _prepare() is None:
+            shapes = importlib.import_module('ops.fast_cpu.early').shapes(wide=_library.compiler.has_wide_vectors)
+    finally:
+        with _library.changed:
+            new = [one for one in shapes if one not in _library.pending and one not in _library.ready]
+            _library.pending.update(new)
+            _library.wanted.extend(new)
+            _library.early = False
+            _library.changed.notify_all()
+
+
+def _prepare() -> str | None:
+    """Have a compiler; None, or why that is impossible."""
     try:
         if _library.compiler is None:
             _library.compiler = importlib.import_module('ops.fast_cpu.kernels.compile').Compiler()
             driver = importlib.import_module('ops.fast_cpu.kernels.driver')
-            use_driver(_address(driver.NAME, lambda: driver.TEXT)[0], _library.compiler)
+            _library.driver = _address(driver.NAME, lambda: driver.TEXT)[0]
     except (ImportError, OSError, RuntimeError) as error:
         _library.unavailable = f'no kernels can be compiled here ({error}); pip install llvmlite brings the compiler'
-        return _library.unavailable
+    return _library.unavailable
+
+
+def _build(shape: Shape) -> str | None:
+    """Compile or read one kernel; None, or why that did not work."""
+    problem = _prepare()
+    if problem is not None:
+        return problem
     try:
         writer = importlib.import_module(f'ops.fast_cpu.kernels.{shape.writer}')
         _library.ready[shape], was_kept = _address(shape.name, lambda: writer.write(shape))

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ops.fast_cpu import blocks
+from ops.fast_cpu import blocks, library
 
 NO_LIMIT = 3.0e38
 """A clamp that changes nothing."""
@@ -75,8 +75,9 @@ class _Pool:
 _pool = _Pool()
 
 
-def use_driver(address: int, owner: object) -> None:
-    """Take the compiled function of `ops.fast_cpu.kernels.driver`, which is there as long as its owner."""
+def _take_driver() -> None:
+    """Have the compiled function of `ops.fast_cpu.kernels.driver`, which is there once a kernel is."""
+    address, owner = library.driver()
     drive, answer = _Drive(address), array('q', [0])
     drive(answer.buffer_info()[0], -1)
     _pool.group, _pool.drive = answer[0], drive
@@ -109,6 +110,8 @@ def run_program(program: array, steps: int, most_jobs: int, scratch_floats: int)
 
     `most_jobs`: of a step.  `scratch_floats`: memory that each thread needs.
     """
+    if _pool.drive is None:
+        _take_driver()
     size = -(-scratch_floats * 4 // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT
     helpers = min(torch.get_num_threads(), most_jobs, _MOST_HELPERS + 1) - 1
     if helpers > 0 and _pool.lock.acquire(blocking=False):

@@ -281,6 +281,10 @@ def _shape(
     wide = library.has_wide_vectors()
     fewest = min(channels_out, channels_in) if (rows, columns) == (3, 3) else channels_out
     lanes = 16 if wide and fewest > 8 and channels_in > 15 else 8 if fewest > 4 and channels_in > 7 else 4
+    if (
+        lanes == 16 and 16 < channels_out <= 24
+    ):  # three vectors of 8 instead of two of 16, some lanes of which would be empty
+        lanes = 8
     # Three vectors where that leaves fewer lanes empty.
     vectors = min((2, 3), key=lambda count: -(-channels_out // (count * lanes)) * count) if channels_out > lanes else 1
     at_once = (24 if wide else 12) // vectors

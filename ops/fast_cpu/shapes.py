@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from ops.fast_cpu.filter_shape import FilterShape
 
+LINE = 16
+"""Floats of a line of the cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class WinogradShape:
@@ -41,7 +44,7 @@ class WinogradShape:
 
     def scratch_floats(self, run: int, tile_floats: int) -> int:
         """Memory that one job needs."""
-        return 36 * run * (tile_floats + self.panel) + tile_floats + self.panel
+        return 36 * (run * (tile_floats + self.panel) + 2 * LINE) + tile_floats + self.panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +307,40 @@ class WeightGradientShape:
         return 36 * (run * (room_in + room_out) + 2 * self.lanes)
 
 
+@dataclass(frozen=True, slots=True)
+class TurnShape:
+    """A kernel for the error of a turned picture."""
+
+    lanes: int
+    """Taps in a vector."""
+    channels: int
+    """Of the picture."""
+    up: int
+    """Fine samples that the reference is enlarged to, for each of its samples."""
+    rows: int
+    """Rows and columns of the patch that a look-up sums."""
+    plain: int
+    """Rows and columns of the patch that a pixel of the picture itself is summed over; odd."""
+
+    writer: ClassVar[str] = 'turn'
+    fields: ClassVar[tuple[str, ...]] = (
+        'reference', 'picture', 'rms', 'sums', 'taps', 'plain', 'across_x', 'across_y', 'down_x', 'down_y', 'limits', 'width', 'plane',
+    )  # fmt: skip
+    """Addresses, sizes. Where pixel (x, y) comes from: fine sample `across_x[x] + down_x[y]`, `across_y[x] + down_y[y]`; float64, as
+    `limits`: the least, the bounds of x and y, what is added then; and `sums`: of each row, total and number of pixels.
+    `taps`: [up + 1, up + 1, rows, room].  `plain`: [plain, room].  `plane`: floats of a channel. Vectors reach beyond a patch."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f'turn_v{self.lanes}_c{self.channels}_u{self.up}x{self.rows}_{self.plain}'
+
+    @property
+    def room(self) -> int:
+        """Floats of a row of taps; zeros after the last."""
+        return -(-max(self.rows, self.plain) // self.lanes) * self.lanes
+
+
 Shape = (
     FilterShape
     | WinogradShape
@@ -316,6 +353,7 @@ Shape = (
     | FinishShape
     | PictureShape
     | WeightGradientShape
+    | TurnShape
 )
 
 

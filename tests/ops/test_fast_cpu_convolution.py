@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ops.fast_cpu import convolution, library
+from ops.fast_cpu.window import Window
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -67,3 +68,19 @@ def test_the_share_of_a_thread_changes_no_bit(side, monkeypatch):
         results.append(convolved(x, weight, factors, side - 1))
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize(
+    ('side', 'window'), [(3, Window(6, 9, 3, 14)), (3, Window(0, 25, 1, 25)), (1, Window(5, 11, 0, 24))]
+)
+def test_a_window_is_a_part_of_the_whole_convolution(lanes, side, window):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 20, 24, 24, generator=generator).contiguous(memory_format=torch.channels_last)
+    weight, factors = torch.randn(24, 20, side, side, generator=generator), torch.ones(2, 20)
+    prepared = convolution.prepared_weight(weight, demodulate=False, activated=False)
+    assert prepared.shape is not None
+    kernel, padding = library.get(prepared.shape), (side - 1, side - 1)
+    part = convolution.convolve(x, prepared, factors, padding, kernel, window).clone()
+    exact = window.of(torch.conv2d(x.double(), weight.double(), padding=padding))
+    assert part.shape == exact.shape
+    assert float((part - exact).abs().max() / exact.abs().max()) < 3e-6

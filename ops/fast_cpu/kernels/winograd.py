@@ -18,7 +18,7 @@ from typing import Any
 
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
 from ops.fast_cpu.kernels.product import multiply
-from ops.fast_cpu.shapes import WinogradShape
+from ops.fast_cpu.shapes import LINE, WinogradShape
 from ops.fast_cpu.winograd_points import FAR, NEAR
 
 SIDE = 6
@@ -77,7 +77,7 @@ class _Writer:
         self.scales = kernel.array('scales').at(sample * number['channels_in'])
         self.zeros = kernel.scratch
         self.tiles = self.zeros.at(number['tile_floats'])
-        self.products = self.tiles.at(number['run'] * number['tile_floats'] * VALUES)
+        self.products = self.tiles.at(_odd_lines(number['run'] * number['tile_floats']) * VALUES)
         with kernel.loop(number['channels_in'], step=self.shape.lanes) as channel:
             self.zeros.store(kernel.constant(0.0), channel.minimum(number['channels_in'] - self.shape.lanes))
         on_edge = index < number['edge_runs'] * 4
@@ -123,8 +123,8 @@ class _Writer:
             pick(on_edge, kernel.integer(SIDE), kernel.integer(VALUES)),
             pick(on_edge, beginning, kernel.integer(0)),
             pick(on_edge, pick(edge.across, kernel.integer(1), kernel.integer(SIDE)), kernel.integer(1)),
-            run * number['tile_floats'],
-            run * self.shape.panel,
+            _odd_lines(run * number['tile_floats']),
+            _odd_lines(run * self.shape.panel),
         )
 
     def _transform_input(self, run: _Run) -> None:
@@ -294,3 +294,8 @@ class _Writer:
             even_near.fma(number(NEAR**2), even_far * number(FAR**2)),
             odd_near.fma(number(NEAR**3), odd_far.fma(number(FAR**3), m[5])),
         ]
+
+
+def _odd_lines(floats: Int) -> Int:
+    """An odd number of lines of the cache, so that what lies so far apart does not share its places; `floats` are whole lines."""
+    return floats + (LINE - (floats & LINE))

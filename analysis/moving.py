@@ -196,7 +196,7 @@ def apply_affine(
         looked_up *= (x >= 0) & (x < columns * up - 1) & (y >= 0) & (y < rows * up - 1)
     # From the picture's edge in fine samples; inside, the kernel meets known samples only.
     border = len(kernel) // 2
-    (height, width), margin = image.shape[-2:], border + 1 - (up + 1) / 2
+    (height, width), margin = image.shape[-2:], turn_margin(border, up)
     mask = (column >= margin) & (column < width * up - border - 1 - (up + 1) / 2)
     mask &= (row >= margin) & (row < height * up - border - 1 - (up + 1) / 2)
     return Moved(looked_up.reshape(image.shape), mask.to(image))
@@ -210,9 +210,8 @@ def _upsample(image: Tensor, kernel: Tensor, up: int, *, beyond: bool) -> tuple[
     samples (p, q), (p, q + up), …
     """
     batch, channels, height, width = image.shape
-    per_phase = -(-len(kernel) // up)
-    padded = F.pad(kernel, (0, per_phase * up - len(kernel)) * 2)
-    weights = padded.reshape(per_phase, up, per_phase, up).permute(1, 3, 0, 2).flip(2, 3) * up**2
+    weights = phases_of(kernel, up)
+    per_phase = weights.shape[-1]
     padding = per_phase - 1 if beyond or min(height, width) < per_phase else 0
     phases = F.conv2d(
         image.reshape(batch * channels, 1, height, width),
@@ -220,6 +219,13 @@ def _upsample(image: Tensor, kernel: Tensor, up: int, *, beyond: bool) -> tuple[
         padding=padding,
     )
     return phases, len(kernel) // 2 - (per_phase - 1 - padding) * up
+
+
+def phases_of(kernel: Tensor, up: int) -> Tensor:
+    """[up, up, taps, taps]: the kernel of each phase of a picture at `up` times the rate, as a convolution takes it."""
+    per_phase = -(-len(kernel) // up)
+    padded = F.pad(kernel, (0, per_phase * up - len(kernel)) * 2)
+    return padded.reshape(per_phase, up, per_phase, up).permute(1, 3, 0, 2).flip(2, 3) * up**2
 
 
 def _between(phases: Tensor, up: int, column: Tensor, row: Tensor) -> Tensor:
@@ -253,13 +259,31 @@ def _places(rows: int, columns: int, up: int, device: torch.device) -> tuple[Ten
 
 def _source_positions(image: Tensor, matrix: Tensor, up: int) -> tuple[Tensor, Tensor]:
     """Where each output pixel lies in the upsampled input: (column, row) in fine samples, float64 [height, width]."""
-    height, width = image.shape[-2:]
+    across_x, across_y, down_x, down_y = source_lines(image.shape[-2], image.shape[-1], matrix, up, device=image.device)
+    return across_x + down_x[:, None], across_y + down_y[:, None]
+
+
+def source_lines(
+    height: int, width: int, matrix: Tensor, up: int, *, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Parts of where each output pixel lies in the upsampled input, in fine samples, float64: of the column, then of the
+    row, what depends on the pixel's column [width]; then likewise what depends on its row [height]."""
     (a, b, x), (c, d, y), _ = torch.linalg.inv(matrix.to(device='cpu', dtype=torch.float64)).tolist()
-    across = (torch.arange(width, dtype=torch.float64, device=image.device) + 0.5) / width - 0.5
-    down = ((torch.arange(height, dtype=torch.float64, device=image.device) + 0.5) / height - 0.5)[:, None]
-    column = across * (a * width * up) + (down * b + (x + 0.5)).mul_(width * up).sub_(0.5 * up)
-    row = across * (c * height * up) + (down * d + (y + 0.5)).mul_(height * up).sub_(0.5 * up)
-    return column, row
+    across, down = _centres(width, device), _centres(height, device)
+    down_x = (down * b).add_(x + 0.5).mul_(width * up).sub_(0.5 * up)
+    down_y = (down * d).add_(y + 0.5).mul_(height * up).sub_(0.5 * up)
+    return across * (a * width * up), across * (c * height * up), down_x, down_y
+
+
+@functools.lru_cache(maxsize=8)
+def _centres(size: int, device: torch.device | None) -> Tensor:
+    """Middles of the pixels of a line, in its lengths from its middle; float64."""
+    return (torch.arange(size, dtype=torch.float64, device=device) + 0.5) / size - 0.5
+
+
+def turn_margin(border: int, up: int) -> float:
+    """Fine samples from the picture's edge to where a kernel of `border` samples to each side meets known ones only."""
+    return border + 1 - (up + 1) / 2
 
 
 def rotate(image: Tensor, radians: float, *, lobes: int = LANCZOS_LOBES) -> Moved:

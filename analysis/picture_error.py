@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from analysis.equivariance import PooledError
-from analysis.moving import Moved, apply_affine, pseudo_rotate, translate
+from analysis.moving import Moved, apply_affine, phases_of, pseudo_rotate, source_lines, translate, turn_margin
 from analysis.turn_kernels import turn_lowpass
+from ops.fast_cpu.turn_call import LookUps, turn_error
 from ops.parallel import one_thread_if_small
 
 Rows = tuple[float, float, float, float, float, float]
@@ -75,11 +76,7 @@ def picture_error(reference: Tensor, picture: Tensor, rows: Rows) -> PictureErro
         if metric == 'eq-t-frac':
             moved = translate(reference[None], rows[2], rows[5])
             return _masked(metric, moved, picture)
-        matrix = torch.tensor([rows[:3], rows[3:], (0, 0, 1)], dtype=torch.float64)
-        radians = math.atan2(rows[1], rows[0])
-        moved = apply_affine(reference[None], matrix, up=UP, kernel=turn_lowpass(radians, up=UP), beyond=False)
-        test = pseudo_rotate(picture[None], radians, kernel=turn_lowpass(-radians, up=1))
-        return _masked(metric, Moved(moved.image, moved.mask * test.mask), test.image[0])
+        return _turned(reference, picture, rows)
 
 
 def _whole(reference: Tensor, picture: Tensor, dx: int, dy: int) -> PictureError:
@@ -94,6 +91,38 @@ def _whole(reference: Tensor, picture: Tensor, dx: int, dy: int) -> PictureError
     rms = torch.full([height, width], math.nan, device=picture.device)
     rms[top : top + rows, left : left + columns] = (squares / len(picture)).sqrt_()
     return PictureError('eq-t', _pooled(squares, len(picture) * rows * columns), rms)
+
+
+def _turned(reference: Tensor, picture: Tensor, rows: Rows) -> PictureError:
+    """Of a turn, also with a shift."""
+    matrix = torch.tensor([rows[:3], rows[3:], (0, 0, 1)], dtype=torch.float64)
+    radians = math.atan2(rows[1], rows[0])
+    of_reference, of_picture = turn_lowpass(radians, up=UP), turn_lowpass(-radians, up=1)
+    by_kernel = _turned_by_kernel(reference, picture, matrix, of_reference, of_picture)
+    if by_kernel is not None:
+        return by_kernel
+    moved = apply_affine(reference[None], matrix, up=UP, kernel=of_reference, beyond=False)
+    test = pseudo_rotate(picture[None], radians, kernel=of_picture)
+    return _masked('eq-r', Moved(moved.image, moved.mask * test.mask), test.image[0])
+
+
+def _turned_by_kernel(
+    reference: Tensor, picture: Tensor, matrix: Tensor, of_reference: Tensor, of_picture: Tensor
+) -> PictureError | None:
+    """The same in a tenth of the time, where there is a kernel for it."""
+    if not (reference.is_cpu and reference.dtype == picture.dtype == torch.float32):
+        return None
+    (height, width), border = picture.shape[-2:], len(of_reference) // 2
+    phases, margin = phases_of(of_reference, UP).to(torch.float32), turn_margin(border, UP)
+    below = (width * UP - border - 1 - (UP + 1) / 2, height * UP - border - 1 - (UP + 1) / 2)
+    first = border - (phases.shape[-1] - 1) * UP
+    places = LookUps(*source_lines(height, width, matrix, UP), margin, below, first)
+    found = turn_error(reference, picture, phases, of_picture.flip(0, 1).to(torch.float32), places)
+    if found is None:
+        return None
+    if found.pixels == 0:
+        raise CannotCompare(_NOTHING_LEFT)
+    return PictureError('eq-r', PooledError(found.squared, float(found.pixels * len(picture))), found.rms)
 
 
 def _masked(metric: Metric, moved: Moved, picture: Tensor) -> PictureError:

@@ -165,3 +165,32 @@ def test_interpolated_kernels_leave_a_high_number_as_it_is() -> None:
         expected = rotation_error(synthesize, synthesize(STILL), math.radians(degrees)).psnr()
         found = measured(rotation_matrix(math.radians(degrees)), stuck=0.003).pooled.psnr()
         assert expected > 50 and abs(found - expected) < 0.05
+
+
+@pytest.mark.parametrize(('channels', 'height', 'width'), [(3, 64, 64), (1, 13, 29), (4, 40, 24)])
+@pytest.mark.parametrize('radians', [0.2, -1.1, 3.0])
+def test_the_kernel_of_turns_finds_what_plain_torch_finds(
+    channels: int, height: int, width: int, radians: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(height)
+    reference, picture = torch.randn(2, channels, height, width, generator=generator)
+    rows = rows_of(shift(0.7, -0.4) @ rotation_matrix(radians))
+    found = picture_error(reference, picture, rows)
+    monkeypatch.setattr('analysis.picture_error.turn_error', lambda *_: None)
+    expected = picture_error(reference, picture, rows)
+    assert found.pooled.count == expected.pooled.count
+    assert found.pooled.squared == pytest.approx(expected.pooled.squared, rel=1e-5)
+    assert torch.allclose(found.rms, expected.rms, rtol=1e-5, atol=2e-6, equal_nan=True)
+
+
+def test_the_kernel_of_turns_is_used_for_pictures_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('analysis.picture_error.apply_affine', None)  # what plain torch would need
+    picture = waves(STILL)[0].float()
+    assert picture_error(picture, picture, rows_of(rotation_matrix(0.5))).pooled.count > 0
+
+
+def test_the_kernel_of_turns_reads_a_picture_whose_channels_lie_together_as_any_other() -> None:
+    picture = torch.randn(3, 20, 30, generator=torch.Generator().manual_seed(1))
+    rows = rows_of(rotation_matrix(0.3))
+    together = picture.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    assert picture_error(together, together, rows).pooled == picture_error(picture, picture, rows).pooled

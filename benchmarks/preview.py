@@ -35,7 +35,7 @@ class Options:
     path: str = ''
     """Which generator; empty: an untrained one."""
     untrained: str = 'T-256'
-    """Family (T or R) and side of a generator with random weights."""
+    """Family (T, R or SG2) and side of a generator with random weights."""
     channel_base: int = 32768
     """C_base of that one; R has twice as many channels, as published."""
     sides: tuple[int, ...] = ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from networks.layers import runs_in_half
@@ -114,7 +115,10 @@ class PartBlock(SynthesisBlock):
             features = self.conv0(features, ws[:, 0], plan)
         features = self.conv1(features, ws[:, self.num_conv - 1], plan)
         if self.has_torgb:
-            own = self.torgb(self.part.own.of(features, self.part.features), ws[:, self.num_conv]).to(ws.dtype)
+            seen = self.part.own.of(features, self.part.features)
+            with one_thread_if_small(seen.numel()):
+                seen = seen.contiguous(memory_format=torch.channels_last)
+            own = self.torgb(seen, ws[:, self.num_conv]).to(ws.dtype)
             whole = own if image is None else add_upsampled(image, own, cast(Tensor, self.resample_filter))
             image = self.part.picture.of(whole, self.part.own)
         return features, image

@@ -20,6 +20,7 @@ import numpy as np
 from imgui_bundle import ImVec2, imgui, implot
 
 from gui_utils import theme
+from gui_utils.chords import Chords
 from gui_utils.framebuffer import Framebuffer
 from gui_utils.graphics import GraphicsLost, no_display
 from gui_utils.opengl import GL, glfw
@@ -58,6 +59,7 @@ class GlfwWindow(Window):
         self._headless, self._synthetic = headless, synthetic_input
         self._wanted_scale = scale
         self._dropped: list[str] = []
+        self._chords = Chords()
         self._awake, self._alive = threading.Event(), threading.Lock()
         self._closed, self._settling, self._last_event = False, FRAMES_AFTER_EVENT, time.monotonic()
         with contextlib.ExitStack() as undo:
@@ -95,6 +97,10 @@ class GlfwWindow(Window):
         imgui.backends.opengl3_create_device_objects()
         _let_textures_choose_their_filter()
         if not self._synthetic:
+            # Before imgui's own, which calls it.
+            glfw.set_key_callback(
+                self._handle, lambda _, key, _code, action, held: self._chords.note(key, action, held)
+            )
             imgui.backends.glfw_init_for_opengl(ctypes.cast(self._handle, ctypes.c_void_p).value or 0, True)
             undo.callback(imgui.backends.glfw_shutdown)
 
@@ -162,6 +168,7 @@ class GlfwWindow(Window):
         else:
             imgui.backends.glfw_new_frame()
         imgui.new_frame()
+        self._chords.correct(self._io)
 
     def _describe_frame(self) -> Frame:
         dropped, self._dropped = tuple(self._dropped), []

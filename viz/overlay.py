@@ -40,7 +40,7 @@ def draw_progress_dot(desk: Desk) -> None:
     known, task, em = desk.side, desk.view.opening, imgui.get_font_size()
     if task is not None:
         percent = '' if task.fraction is None else f' {100 * task.fraction:.0f} %'
-        texts, reason = (task.title + percent,), ''
+        texts, reason = (task.title + percent, percent.strip() or '…'), task.title  # the shorter in narrow panes
     elif known.shown_part is None and (
         known.is_current or known.error or desk.view.seconds - known.waiting_since < PATIENCE_SECONDS
     ):

@@ -118,12 +118,14 @@ def _joined(
     hooks = tuple(one.__dict__[name] for one in everything for name in _HOOKS)
     if any(hooks) or any('forward' in one.__dict__ for one in everything) or _has_any_global_hook():
         return None
-    fixed = [one for one in _tensors(everything) if all(one is not other for other in moving)]
+    weights = [cast(Tensor, layer._parameters['weight']) for layer in modules]
     copied = []
     for layer in modules[1:]:
         filters = [one for one in (layer._buffers['up_filter'], layer._buffers['down_filter']) if one is not None]
         copied += [layer._buffers['magnitude_ema'], *(filters or [layer._parameters['bias']])]
-    chain = join(runs, moving, fixed, copied)
+    others = {id(one) for one in (*weights, *copied, *moving)}
+    read = [one for one in _parameters(everything) if id(one) not in others]
+    chain = join(runs, moving, read=read, prepared=weights, copied=copied)
     if chain is None:
         return None
     holders: list[Mapping[str, Any]] = [synthesis._modules]
@@ -134,7 +136,6 @@ def _joined(
     return _Known(chain, owned, hooks, {'fourier_features': 1, 'synthesis_layer': len(modules) - 1})
 
 
-def _tensors(modules: Sequence[nn.Module]) -> list[Tensor]:
-    """Parameters and buffers of the modules themselves."""
-    held = [one for module in modules for one in (*module._parameters.values(), *module._buffers.values())]
-    return [one for one in held if one is not None]
+def _parameters(modules: Sequence[nn.Module]) -> list[Tensor]:
+    """Those of the modules themselves."""
+    return [one for module in modules for one in module._parameters.values() if one is not None]

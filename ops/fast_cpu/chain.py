@@ -31,22 +31,23 @@ _Source = tuple[Literal['inner', 'moving', 'fixed', 'out'], int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
-    """Tensors that programs read or were made from, as they were."""
+    """Tensors that programs read or were made from, as they were. To look at one costs cache misses, so no more than needed is."""
 
     all: tuple[Tensor, ...]
+    """Those of which the place decides."""
     addresses: list[int]
     counted: tuple[Tensor, ...]
-    """Those of them that count their versions; those made for inference do not."""
+    """Those of them that count their versions, which decide too; tensors made for inference do not."""
     versions: list[int]
     copied: tuple[Tensor, ...]
     """Those whose content decides."""
     contents: list[bytes]
 
     @classmethod
-    def of(cls, fixed: Sequence[Tensor], copied: Sequence[Tensor]) -> '_Fixed':
-        counted = tuple(one for one in fixed if not one.is_inference())
-        addresses, versions = [one.data_ptr() for one in fixed], [one._version for one in counted]
-        return cls(tuple(fixed), addresses, counted, versions, tuple(copied), [_content(one) for one in copied])
+    def of(cls, read: Sequence[Tensor], prepared: Sequence[Tensor], copied: Sequence[Tensor]) -> '_Fixed':
+        both, counted = (*read, *prepared), tuple(one for one in prepared if not one.is_inference())
+        addresses, versions = [one.data_ptr() for one in both], [one._version for one in counted]
+        return cls(both, addresses, counted, versions, tuple(copied), [_content(one) for one in copied])
 
     def are_as_before(self) -> bool:
         """Whether nothing was written to them or put in their place."""
@@ -115,16 +116,21 @@ class Chain:
 
 
 def join(
-    runs: Sequence[Run], moving: Sequence[Tensor], fixed: Sequence[Tensor], copied: Sequence[Tensor]
+    runs: Sequence[Run],
+    moving: Sequence[Tensor],
+    *,
+    read: Sequence[Tensor],
+    prepared: Sequence[Tensor],
+    copied: Sequence[Tensor],
 ) -> Chain | None:
     """The chain of programs that ran one after the other, each on the result of the one before; None where that is not so.
 
-    `moving`: tensors that come anew each time.  `fixed`: all others that the programs read or were made from.
-    `copied`: those whose content decides, wherever it is.
+    `moving`: tensors that come anew each time.  `read`: others that the programs read where they are.  `prepared`: weights that they
+    were made from.  `copied`: tensors whose content they hold.
     """
     if not runs or any(run.program.origin in ('styles', 'factors') for run in runs):
         return None
-    areas, known = _Areas.of(runs), {id(one) for one in fixed}
+    areas, known = _Areas.of(runs), {id(one) for one in read}
     sources = [_sources(runs, number, areas, moving, known) for number in range(len(runs))]
     steps = [[] if found is None else _steps(run, found) for run, found in zip(runs, sources, strict=True)]
     if any(found is None for found in sources):
@@ -146,7 +152,7 @@ def join(
         next(index for index, (kind, _, _) in places if kind == 'out'),
         programs[-1].result,
         [_layout(one) for one in moving],
-        _Fixed.of(fixed, copied),
+        _Fixed.of(read, prepared, copied),
         torch.get_num_threads(),
         (*programs, *(run.given[_GAIN] for run in runs[1:])),
     )
@@ -196,9 +202,13 @@ def _sources(
     """Where the addresses of a program come from, in the order of its numbers; None where one is unknown."""
     program, given = runs[number].program, runs[number].given
     found: list[_Source] = []
+    asked = {index for _, index in program.places}
     for index, one in enumerate(given):
-        if one is None or id(one) in fixed or one is STILL or (number > 0 and index == _GAIN):
-            found.append(('fixed', 0, 0 if one is None else one.data_ptr()))
+        if one is None or index not in asked:
+            found.append(('fixed', 0, 0))
+            continue
+        if id(one) in fixed or one is STILL or (number > 0 and index == _GAIN):
+            found.append(('fixed', 0, one.data_ptr()))
             continue
         if number > 0 and index == 0 and one.data_ptr() == runs[number - 1].out.data_ptr():
             found.append(('inner', 0, areas.pictures))
@@ -207,11 +217,13 @@ def _sources(
         inside = [(which, offset) for which, (offset, span) in enumerate(spans) if 0 <= offset < span]
         if not inside:
             return None
-        found.append(('moving', *inside[0]))
+        which, offset = inside[0]
+        found.append(('moving', which, offset))
     is_last = number == len(runs) - 1
     found.append(('out', 0, 0) if is_last else ('inner', 0, areas.pictures))
-    found += [('inner', 0, offset) for offset in areas.own[number]]
-    return found if all(index < len(found) for _, index in program.places) else None
+    for offset in areas.own[number]:
+        found.append(('inner', 0, offset))
+    return found
 
 
 def _steps(run: Run, sources: Sequence[_Source]) -> list[_Step]:

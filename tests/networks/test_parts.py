@@ -80,6 +80,19 @@ def test_a_moved_and_turned_picture_has_exact_parts() -> None:
     assert largest_error(generator, *RECTANGLES['odd']) < 1e-5
 
 
+def test_a_part_that_is_drawn_again_and_again_follows_the_whole_picture() -> None:
+    """Also once its layers were joined to one program."""
+    generator = small_ladder('T', width=16)
+    columns, rows = RECTANGLES['odd']
+    part = part_of(generator, columns, rows)
+    with torch.inference_mode(), library.use_policy('wait'):
+        for seed in range(5):
+            ws = torch.randn(1, generator.num_ws, 16, generator=torch.Generator().manual_seed(seed))
+            whole = generator.synthesis(ws)
+            error = (part(ws) - whole[:, :, rows[0] : rows[1], columns[0] : columns[1]]).abs().max()
+            assert error < 1e-5 * whole.abs().max(), seed
+
+
 def test_what_a_sample_needs_is_what_changes_it() -> None:
     """Perturbing an input sample changes the result inside the interval exactly if the interval needs it."""
     generator = small_ladder('T', seed=2)

@@ -115,11 +115,11 @@ class _Running:
 
 def make_renderer(device: str = 'auto', *, wait_for_kernels: bool = False) -> Rendering:
     """A renderer on `device` ('auto', 'cpu', 'cuda'): the usual factory. Imports torch when called, not before.
-    `wait_for_kernels`: every picture is final at once (for pictures that go into files), see `Renderer`.
-    """
+    `wait_for_kernels`: every picture is final at once (for pictures that go into files), see `Renderer`."""
     from ops.fast_cpu.library import compile_early
 
-    compile_early()  # while torch is imported
+    if wait_for_kernels:  # compile while torch is imported; a window that does not wait is there sooner without
+        compile_early()
     from render.models import ModelStore, choose_device
     from render.renderer import Renderer
 

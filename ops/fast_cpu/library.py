@@ -72,8 +72,8 @@ def get(shape: Shape) -> int | None:
 
 
 def compile_early() -> None:
-    """Begin with kernels that will probably be asked for; returns at once, and needs no torch."""
-    if policy() != 'off':
+    """Begin with kernels that will probably be asked for, if none are on the disk; returns at once, and needs no torch."""
+    if policy() != 'off' and object_cache.is_empty():
         with _library.changed:
             _library.early = True
             _start()

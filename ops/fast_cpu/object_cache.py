@@ -32,6 +32,14 @@ def folder() -> Path:
     return base / 'aliasscope' / 'kernels'
 
 
+def is_empty() -> bool:
+    """Whether no kernel was kept yet, or none can be."""
+    try:
+        return not any(folder().iterdir())
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+        return True
+
+
 def key_of(machine: str, name: str) -> str:
     """Name of the file of kernel `name` for `machine`; another version of our sources has another name."""
     return f'{name}-{hashlib.sha256(f"{machine}|{_sources()}|{name}".encode()).hexdigest()[:24]}'

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from networks.sources import open_model
-from ops.fast_cpu import early, filter_call, library
+from ops.fast_cpu import early, filter_call, library, object_cache
 from ops.fast_cpu.shapes import DenseShape, Shape, WavesShape
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +98,19 @@ def test_without_a_compiler_nobody_waits(monkeypatch: pytest.MonkeyPatch, fresh:
     assert library.wait(PATIENCE_SECONDS)
     assert library.get(DenseShape(4)) is None
     assert 'llvmlite' in library.status()
+
+
+def test_nothing_begins_early_where_kernels_are_on_the_disk(fresh: library._Library, tmp_path: Path):
+    (tmp_path / 'kernels').mkdir()
+    (tmp_path / 'kernels' / 'dense_v4-1').touch()
+    library.compile_early()
+    assert fresh.thread is None
+
+
+def test_a_folder_that_cannot_be_read_counts_as_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv('ALIASSCOPE_CACHE', str(tmp_path / 'file'))
+    (tmp_path / 'file').touch()
+    assert object_cache.is_empty()
 
 
 def test_switched_off_kernels_are_not_compiled_early(fresh: library._Library):

@@ -105,19 +105,19 @@ def plan_steps(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, t
     reach, taps = -(-up.x.taps // up.x.up), _taps(steps)
     rank = len(down.taps_x)
     first_x, shift_x = align(up.x)
-    skipped = shift_x % up.x.up if rank == 1 else 0
+    skipped = shift_x % up.x.up
     marks = taps.mirrored, taps.up_mirrored, taps.nested
     shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, rank, *marks, skipped, planar)
     strips, strip = share(down.x.size_out, _STRIP, shape.outputs)
     blocks = -(-channels // lanes)
     segments, segment = segment_rows(down.y.size_out, blocks * strips, threads)
-    columns = shape.columns(strip)
+    columns, ring_columns = shape.columns(strip)
     clamp = NO_LIMIT if steps.clamp is None else steps.clamp
     harmless = min(0.999 * clamp / taps.largest, NO_LIMIT)
     tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
     tail += (*align(up.y), first_x, shift_x, *taps.starts)
-    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless), columns * lanes)
-    jobs, scratch = blocks * strips * segments, shape.scratch_floats(columns)
+    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless), columns * lanes, ring_columns * lanes)
+    jobs, scratch = blocks * strips * segments, shape.scratch_floats(strip)
     sizes = down.y.size_out, down.x.size_out
     return FilterPlan(shape, *sizes, jobs, tail, taps.values, scratch, torch.ones(channels), torch.zeros(channels))
 

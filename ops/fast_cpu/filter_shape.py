@@ -23,9 +23,9 @@ class FilterShape:
     up_mirrored: bool
     """The phases of the up filter are mirror images of each other, in pairs."""
     nested: bool
-    """Term `k` has no taps at the 2 * k places in the middle, and the innermost of the others is 1 along the axis that comes first."""
+    """Term `k` has no taps at the 2 * k places in the middle, and the innermost of the others is 1 along x."""
     skipped: int
-    """Columns of the grid before the first that is needed, where the rank is 1."""
+    """Columns of the grid before the first that is needed."""
     planar: bool
     """Input and output have rows of one channel ([channels, height, width]); else all channels of a pixel lie together."""
 
@@ -37,10 +37,10 @@ class FilterShape:
         'channels', 'height', 'width', 'new_height', 'new_width',
         'blocks', 'strips', 'strip', 'segments', 'segment',
         'first_y', 'shift_y', 'first_x', 'shift_x',
-        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'harmless', 'columns',
+        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'harmless', 'columns', 'ring_columns',
     )  # fmt: skip
-    """Addresses, strides in floats, sizes. `columns`: floats of a row of the grid in scratch memory. `harmless`: inputs below this magnitude
-    cannot reach the clamp."""
+    """Addresses, strides in floats, sizes. `columns`, `ring_columns`: floats of a row of the input and of the grid's ring in scratch memory.
+    `harmless`: inputs below this magnitude cannot reach the clamp."""
 
     @property
     def name(self) -> str:
@@ -50,9 +50,14 @@ class FilterShape:
         return f'filter_v{self.lanes}_{steps}{"".join(mark for mark, holds in marks.items() if holds)}'
 
     @property
+    def along_y_first(self) -> bool:
+        """Whether terms are filtered down along y before x: with many of them, rows filtered along x would need more memory than the grid."""
+        return self.rank > 3
+
+    @property
     def groups(self) -> int:
         """Groups of rows of the grid that are computed together, sharing what they load."""
-        return max(1, (8 if self.rank == 1 else 4) // self.up)
+        return max(1, (4 if self.along_y_first else 8) // self.up)
 
     @property
     def grid_rows(self) -> int:
@@ -62,12 +67,17 @@ class FilterShape:
     @property
     def results(self) -> int:
         """Rows of the result that are computed together."""
-        return 4 if self.rank == 1 else 2
+        return 2 if self.along_y_first else 4
 
     @property
     def outputs(self) -> int:
-        """Columns of the result that are computed together; their part of the grid is a block, of whole groups."""
+        """Columns of the result that are computed together: a tile; their part of the grid is a block, of whole groups."""
         return next(count for count in (4, 3, *range(5, self.up + 1)) if count * self.down % self.up == 0)
+
+    @property
+    def tile_results(self) -> int:
+        """Vectors of a row of the ring that belong to a tile."""
+        return self.block if self.along_y_first else self.outputs * self.rank
 
     @property
     def block(self) -> int:
@@ -80,19 +90,19 @@ class FilterShape:
         return self.block // self.up
 
     @property
-    def wide_blocks(self) -> int:
-        """Blocks of the input that a block of the grid depends on."""
-        return -(-(self.wide_block + self.reach - 1) // self.wide_block)
+    def carried_groups(self) -> int:
+        """Groups of columns of the grid before a block that its results depend on too."""
+        return -(-max(0, self.skipped + self.taps - self.down) // self.up)
 
     @property
-    def grid_blocks(self) -> int:
-        """Blocks of the grid that a block of results depends on, where the rank is 1."""
-        return -(-(self.skipped + (self.outputs - 1) * self.down + self.taps) // self.block)
+    def lead(self) -> int:
+        """Columns of the input before those that only the first tile needs."""
+        return self.carried_groups + self.reach - 1
 
     @property
     def term_blocks(self) -> int:
-        """Likewise where it is larger: there they start with the first column that is needed."""
-        return -(-((self.outputs - 1) * self.down + self.taps) // self.block)
+        """Blocks of the grid that a tile of results depends on."""
+        return -(-(self.skipped + (self.outputs - 1) * self.down + self.taps) // self.block)
 
     @property
     def input_ring(self) -> int:
@@ -101,23 +111,23 @@ class FilterShape:
 
     @property
     def grid_ring(self) -> int:
-        """Rows of the ring of activated rows of the grid, which are filtered along x already if the rank is 1."""
-        return self.taps - 1 + self.grid_rows
+        """Rows of the ring of rows of the grid, mostly filtered along x."""
+        step = self.results * self.down
+        rows = self.taps - self.down + max(self.grid_rows, step) + self.up - 1
+        return rows if self.grid_rows % step == 0 else rows + self.grid_rows
 
-    def columns(self, strip: int) -> int:
-        """Pixels of a row of either ring, for `strip` columns of the result."""
+    def columns(self, strip: int) -> tuple[int, int]:
+        """Vectors of a row of the input and of a row of the ring, for `strip` columns of the result; odd, so that rows do not compete for the same
+        places in a cache."""
         tiles = -(-strip // self.outputs)
-        if self.rank == 1:
-            grid = tiles + self.grid_blocks - 1
-        else:
-            grid = -(-(self.up + self.block * (tiles + self.term_blocks)) // self.block)
-        wide = (grid + self.wide_blocks - 1) * self.wide_block
-        return max(wide, tiles * self.outputs if self.rank == 1 else grid * self.block)
+        ring = tiles * self.tile_results
+        if self.along_y_first:
+            ring = max(ring + self.carried_groups * self.up, (tiles + self.term_blocks - 1) * self.block)
+        return tiles * self.wide_block + self.lead | 1, ring | 1
 
-    def scratch_floats(self, columns: int) -> int:
-        """Memory that one job needs, for rows of so many pixels."""
-        rows = self.results + self.input_ring + self.grid_ring
-        wide = self.wide_blocks * self.wide_block * self.grid_rows
-        blocks = wide + self.grid_blocks * self.block * self.grid_rows
-        terms = self.term_blocks * self.block * self.results * self.rank
-        return self.lanes * (rows * columns + max(blocks, terms))
+    def scratch_floats(self, strip: int) -> int:
+        """Memory that one job needs, for so many columns of the result."""
+        columns, ring_columns = self.columns(strip)
+        terms = self.term_blocks * self.block * self.results * self.rank if self.along_y_first else 0
+        rows = self.grid_ring + self.results
+        return self.lanes * ((self.input_ring + self.grid_rows) * columns + rows * ring_columns + terms)

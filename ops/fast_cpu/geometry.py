@@ -61,7 +61,8 @@ def fold(taps: np.ndarray) -> np.ndarray:
 def nest(taps_y: np.ndarray, taps_x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The same sum of as many terms, [rank, taps] each, of which each has two taps less than the one before; None where that is inexact.
 
-    A quarter of the filter, Q = L D L' (Cholesky), counted from the middle: term k has no taps before number k. `taps`: mirrored.
+    A quarter of the filter, Q = L D L' (Cholesky), counted from the middle: term k has no taps before number k, and along x
+    that one is 1. `taps`: mirrored.
     """
     rank, taps = taps_y.shape
     half = taps // 2
@@ -82,7 +83,7 @@ def nest(taps_y: np.ndarray, taps_x: np.ndarray) -> tuple[np.ndarray, np.ndarray
     total = np.abs(whole).sum()
     if np.abs(rest).sum() > _LOST * total or largest.sum() > _GROWTH * total:
         return None
-    return (outer, inner) if rank == 1 else (inner, outer)
+    return outer, inner
 
 
 def phases(line: Axis, taps: bytes, reach: int) -> np.ndarray:

@@ -1,21 +1,24 @@
 """The filtered leaky ReLU as one kernel: add bias, upsample, activate, clamp, filter, keep every n-th sample.
 
 A job is a strip of columns of one block of channels (a vector of them) of one sample. Rows of the input stream through
-rings in the second cache: a few rows of the grid at a time are upsampled along y, then x, activated, and, if the filter is separable,
-filtered down along x; once enough of them are there, along y into rows of the result. Between these steps, blocks of
-columns lie in memory that is used again and again, so that it stays in the first cache. Meanwhile the next rows of input and result are
-fetched: their pixels lie too far apart for the processor to guess.
+rings in the second cache, in rounds: some rows of the grid are upsampled along y; then each is upsampled along x, activated and filtered
+down along x in one go, its last values staying in registers; once enough of them are there, along y into rows of the result.
+With many terms it is y before x: then the ring holds the grid itself. Rounds begin such that each of them completes as many rows of the
+result as are computed together. Pixels of the next rows of input and result are fetched early: they lie too far apart for
+the processor to guess, and stores that wait for their lines hold up multiplications and loads.
 
 The grid is shifted so that `up` neighbouring samples depend on the same inputs: at position up * g + r, r = 1 … up, those
 are the inputs g + 1 … g + reach. Then only the taps differ between calls, not the code.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from ops.fast_cpu.filter_shape import FilterShape
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
 from ops.fast_cpu.kernels.rows import add, dot, layout, read_row, table, write_row, zeros
+
+_SOON = 2
+"""Columns of the result between a pixel that is fetched and one that is written; measured."""
 
 
 def write(shape: FilterShape) -> str:
@@ -28,19 +31,16 @@ class _Blocks:
 
     def __init__(self, start: Array, count: int, vectors: int):
         self.start, self.vectors, self.kernel = start, vectors, start.kernel
-        self.after = start.at(count * vectors * self.kernel.lanes)
-        """Memory behind them."""
         self.slots = [self.kernel.slot(n * vectors * self.kernel.lanes) for n in range(count)]
 
     def oldest(self) -> Array:
         """The block that nobody needs any more once it has been read."""
         return self.start.at(self.slots[0].get())
 
-    def load(self, vector: int, further: Int | int = 0) -> Vec:
-        """Vector number `vector` from the start of the oldest block, plus `further` within its block."""
+    def load(self, vector: int) -> Vec:
+        """Vector number `vector` from the start of the oldest block."""
         block, number = divmod(vector, self.vectors)
-        place = self.start.at(self.slots[block].get())
-        return place.at(further * self.kernel.lanes).load(number * self.kernel.lanes)
+        return self.start.at(self.slots[block].get()).load(number * self.kernel.lanes)
 
     def rotate(self) -> None:
         """What was the oldest block is now the newest."""
@@ -65,13 +65,16 @@ class _Writer:
         self.up_y = table(kernel.array('taps_up_y'), shape.up, shape.reach)
         self.down_x = table(kernel.array('taps_down_x'), shape.rank, shape.taps)
         self.down_y = table(kernel.array('taps_down_y'), shape.rank, shape.taps)
+        if shape.along_y_first and shape.nested:  # the sum is symmetric, and taps that are 1 belong to the first axis
+            self.down_x, self.down_y = self.down_y, self.down_x
         self.input = layout(self.number, 'input', planar=shape.planar)
         self.output = layout(self.number, 'output', planar=shape.planar)
-        scratch, columns = kernel.scratch, self.number['columns']
-        self.kept = [scratch.at(columns * n) for n in range(shape.results)]
-        self.input_ring = scratch.at(columns * shape.results)
-        self.grid_ring = scratch.at(columns * (shape.results + shape.input_ring))
-        self.blocks = scratch.at(columns * (shape.results + shape.input_ring + shape.grid_ring))
+        columns, ring_columns = self.number['columns'], self.number['ring_columns']
+        self.input_ring = kernel.scratch
+        self.wide = self.input_ring.at(columns * shape.input_ring)
+        self.grid_ring = self.wide.at(columns * shape.grid_rows)
+        self.kept = [self.grid_ring.at(ring_columns * (shape.grid_ring + n)) for n in range(shape.results)]
+        self.terms = self.grid_ring.at(ring_columns * (shape.grid_ring + shape.results))
         self._job(kernel.job)
         return kernel.finish()
 
@@ -89,44 +92,42 @@ class _Writer:
         left, top = strip * number['strip'], segment * number['segment']
         self.width = number['strip'].minimum(number['new_width'] - left)
         bottom = (top + number['segment']).minimum(number['new_height'])
-        start = number['shift_x'] + left * shape.down
-        group_x = start // shape.up
-        self.first_column = number['first_x'] + group_x
-        skipped = start - group_x * shape.up
-        self.skipped = skipped if shape.rank > 1 else kernel.integer(shape.skipped)
-        self.groups = (skipped + (self.width - 1) * shape.down + shape.taps + shape.up - 1) // shape.up
+        self.first_column = number['first_x'] + (number['shift_x'] + left * shape.down) // shape.up
+        self.tiles = (self.width + (shape.outputs - 1)) // shape.outputs
         self._rows(top, bottom, target.at(left * number['output_pixel']))
 
     def _rows(self, top: Int, bottom: Int, target: Array) -> None:
         """All rows of the job, streaming."""
         kernel, shape, number = self.kernel, self.shape, self.number
-        first = (number['shift_y'] + top * shape.down) // shape.up
-        last = (number['shift_y'] + (bottom - 1) * shape.down + shape.taps + shape.up - 1) // shape.up
-        next_input, next_output = kernel.slot(first), kernel.slot(top)
+        first = number['shift_y'] + top * shape.down
+        last = number['shift_y'] + (bottom - 1) * shape.down + shape.taps
+        before = first // shape.up
+        end = (first + (shape.taps + (shape.results - 1) * shape.down + shape.up - 1)) // shape.up
+        start = end - (end - before + (shape.groups - 1)) // shape.groups * shape.groups
+        next_input, next_output = kernel.slot(before), kernel.slot(top)
         self.peak = kernel.slot(kernel.constant(0.0))  # largest magnitudes so far: mostly too small to reach the clamp
-        with kernel.loop(last, start=first, step=shape.groups) as group:
+        with kernel.loop((last + (shape.up - 1)) // shape.up, start=start, step=shape.groups) as group:
             with kernel.repeat_while(lambda: next_input.get() < group + (shape.reach + shape.groups - 1)):
                 here = next_input.get()
                 self._input_row(here)
                 next_input.set(here + 1)
-            self._grid_rows(group, next_input.get(), target.at(next_output.get() * number['output_row']))
-            beyond = (group + shape.groups) * shape.up - number['shift_y'] - shape.taps + 1
-            for count in (shape.results, 1):
-
-                def complete(beyond: Int = beyond, more: int = count - 1) -> Any:
-                    """Whether the next `count` results have all their samples."""
-                    last = next_output.get() + more
-                    return kernel.both(last * shape.down < beyond, last < bottom)
-
-                with kernel.repeat_while(complete):
-                    here = next_output.get()
-                    self._result_rows(here, [target.at((here + n) * number['output_row']) for n in range(count)])
-                    next_output.set(here + count)
+            row, here = group * shape.up, next_output.get()
+            self.fetched = next_input.get(), target.at(here * number['output_row'])
+            stop = last.minimum(row + shape.grid_rows)
+            done = (stop - number['shift_y'] - shape.taps - here * shape.down + 2 * shape.down).maximum(shape.down)
+            batches = (done // shape.down - 1) // shape.results
+            self._along_y(group)
+            self._along_x(row, first.maximum(row) - row, stop - row)
+            with kernel.loop(here + batches * shape.results, start=here, step=shape.results) as index:
+                self._result_rows(index, shape.results, target)
+            next_output.set(here + batches * shape.results)
+        with kernel.loop(bottom, start=next_output.get()) as index:
+            self._result_rows(index, 1, target)
 
     def _input_row(self, index: Int) -> None:
         """Input row number `index` of the strip, scaled, plus bias, into its ring."""
         kernel, shape, number = self.kernel, self.shape, self.number
-        row, count = number['first_y'] + index, self.groups + (self.shape.reach - 1)
+        row, count = number['first_y'] + index, self.tiles * shape.wide_block + shape.lead
         place = self.input_ring.at((index % shape.input_ring) * number['columns'])
 
         def change(pixel: Vec) -> Vec:
@@ -149,89 +150,90 @@ class _Writer:
                     change=change,
                 )
 
-    def _grid_rows(self, group: Int, next_input: Int, next_result: Array) -> None:
-        """The rows of the grid of `groups` groups; fetches the input rows from `next_input` on and the rows from `next_result` on.
-
-        What a step along the columns reads was written by the one before, so that nothing waits for what has only just been computed.
-        """
-        kernel, shape, number = self.kernel, self.shape, self.number
-        rows = [((group + k) % shape.input_ring) * number['columns'] for k in range(shape.reach + shape.groups - 1)]
+    def _along_y(self, group: Int) -> None:
+        """The rows of the input upsampled along y, of `groups` groups."""
+        kernel, shape, columns, lanes = self.kernel, self.shape, self.number['columns'], self.shape.lanes
+        ring = shape.input_ring
+        rows = [((group + (k + ring)) % ring) * columns for k in range(shape.reach + shape.groups - 1)]
         sources = [self.input_ring.at(row) for row in rows]
-        wide = _Blocks(self.blocks, shape.wide_blocks, shape.wide_block * shape.grid_rows)
-        grid = _Blocks(wide.after, shape.grid_blocks, shape.block * shape.grid_rows)
-        small = kernel.all_below(self.peak.get(), self.harmless)
-        if shape.rank == 1:
-            blocks = (self.width + (shape.outputs - 1)) // shape.outputs + (shape.grid_blocks - 1)
-        else:
-            blocks = (self.skipped + (self.width - 1) * shape.down + (shape.taps + shape.block - 1)) // shape.block
-        along_x, down = shape.wide_blocks, shape.wide_blocks + shape.grid_blocks
-        with kernel.loop(blocks + (along_x + 1 if shape.rank == 1 else along_x)) as block:
-            self._fetch(block, next_input, next_result)
-            if shape.rank == 1:
-                with kernel.when(block >= down):
-                    self._block_down(grid, group * shape.up, block - down)
-            with kernel.when(kernel.both(block >= along_x, block < blocks + along_x)):
-                self._block_along_x(wide, grid, group * shape.up, block - along_x, small)
-                grid.rotate()
-            with kernel.when(block < blocks + (shape.wide_blocks - 1)):
-                self._block_along_y(sources, wide, block)
-            wide.rotate()
+        targets = [self.wide.at(columns * n) for n in range(shape.grid_rows)]
+        with kernel.loop(self.tiles * shape.wide_block + shape.lead) as column:
+            samples = [source.load(column * lanes) for source in sources]
+            for target, value in zip(targets, self._upsampled_groups(samples, shape.groups, self.up_y), strict=True):
+                target.store(value, column * lanes)
 
-    def _fetch(self, block: Int, next_input: Int, next_result: Array) -> None:
-        """Have a block of what will be read and written next fetched; where vectors may lie in two lines, both."""
+    def _along_x(self, first: Int, start: Int, stop: Int) -> None:
+        """Rows `start` … `stop` of those, the first of which is number `first`: upsampled along x, activated, filtered down along x."""
+        kernel, number = self.kernel, self.number
+        small = kernel.all_below(self.peak.get(), self.harmless)
+        with kernel.either(small) as (harmless, large):
+            for branch, clamped in ((harmless, False), (large, True)):
+                with branch, kernel.loop(stop, start=start) as row:
+                    source, target = self.wide.at(row * number['columns']), self._grid_row(first + row)
+                    self._row_along_x(row, source, target, clamped=clamped)
+
+    def _row_along_x(self, row: Int, source: Array, target: Array, *, clamped: bool) -> None:
+        """Row number `row` of a round: tile by tile, whose last values of the grid stay in registers for the next one."""
+        kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
+        samples = [source.load(k * lanes) for k in range(shape.lead)]
+        values = self._upsampled_groups(samples, shape.carried_groups, self.up_x)
+        carried = self._activated(values, clamped=clamped)
+        if shape.along_y_first:
+            self._store(target, carried)
+            carried, target = [], target.at(len(carried) * lanes)
+        slots = [kernel.slot(value) for value in carried]
+        with kernel.loop(self.tiles) as tile:
+            self._fetch(row, tile)
+            here = source.at((tile * shape.wide_block + shape.carried_groups) * lanes)
+            samples = [here.load(k * lanes) for k in range(shape.wide_block + shape.reach - 1)]
+            place = target.at(tile * (shape.tile_results * lanes))
+            window = self._tile_along_x([slot.get() for slot in slots], samples, place, clamped=clamped)
+            for slot, value in zip(slots, window[shape.block :], strict=False):
+                slot.set(value)
+
+    def _tile_along_x(self, window: list[Vec], samples: list[Vec], place: Array, *, clamped: bool) -> list[Vec]:
+        """A tile of a row, whose results go to `place`; returns `window`, the values of the grid so far, and those of the tile."""
+        shape, done = self.shape, 0
+        for n in range(shape.wide_block):
+            values = self._upsampled(samples[n : n + shape.reach], self.up_x)
+            values = self._activated(values, clamped=clamped)
+            if shape.along_y_first:
+                self._store(place, values, n * shape.up)
+                continue
+            window = window + values
+            while done < shape.outputs and len(window) >= shape.skipped + done * shape.down + shape.taps:
+                some = dict(enumerate(window[shape.skipped + done * shape.down :][: shape.taps]))
+                found = [self._filtered(some, taps, term, None, one=True) for term, taps in enumerate(self.down_x)]
+                self._store(place, found, done * shape.rank)
+                done += 1
+        return window
+
+    def _store(self, place: Array, values: list[Vec], first: int = 0) -> None:
+        """Vectors one after the other, from number `first` on."""
+        for n, value in enumerate(values, first):
+            place.store(value, n * self.shape.lanes)
+
+    def _fetch(self, row: Int, tile: Int) -> None:
+        """Have a tile of what will be read or written next fetched; where vectors may lie in two lines, both."""
         kernel, shape, number = self.kernel, self.shape, self.number
         if shape.planar:
             return
-        source = self.source.at((number['first_y'] + next_input) * self.input.row)
-        source = source.at((self.first_column + block * shape.wide_block) * self.input.pixel)
-        target = next_result.at(block * (self.output.pixel * shape.outputs))
+        next_input, next_result = self.fetched
+        source = self.source.at((number['first_y'] + next_input + row // shape.up) * self.input.row)
+        source = source.at((self.first_column + (tile * shape.wide_block + shape.lead)) * self.input.pixel)
+        target = next_result.at(row // shape.down * self.output.row + tile * (self.output.pixel * shape.outputs))
 
         def fetch(offset: int) -> None:
-            for row in range(shape.groups):
+            with kernel.when(row % shape.up < 1):
                 for column in range(shape.wide_block):
-                    source.at(self.input.row * row).prefetch(self.input.pixel * column + offset, cache=2)
-            for row in range(shape.grid_rows // shape.down):
+                    source.prefetch(self.input.pixel * column + offset, cache=2)
+            with kernel.when(row % shape.down >= shape.down - 1):
                 for column in range(shape.outputs):
-                    target.at(self.output.row * row).prefetch(self.output.pixel * column + offset, write=True)
+                    target.prefetch(self.output.pixel * column + offset, cache=2)
 
         fetch(0)
         with kernel.when(number['channels'] % shape.lanes >= 1):
             fetch(shape.lanes - 1)
-
-    def _block_along_y(self, sources: list[Array], wide: _Blocks, block: Int) -> None:
-        """A block of columns upsampled along y."""
-        kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
-        target = wide.oldest()
-        with kernel.loop(shape.wide_block) as column:
-            samples = [source.load((block * shape.wide_block + column) * lanes) for source in sources]
-            place = target.at(column * (shape.grid_rows * lanes))
-            for n, value in enumerate(self._upsampled_groups(samples, shape.groups, self.up_y)):
-                place.store(value, n * lanes)
-
-    def _block_along_x(self, wide: _Blocks, grid: _Blocks, first_row: Int, block: Int, small: Any) -> None:
-        """A block of columns of the grid, activated; to the grid's ring of rows if the filter is not separable."""
-        kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
-        with kernel.loop(shape.grid_rows) as row:
-            samples = [wide.load(k * shape.grid_rows, row) for k in range(shape.wide_block + shape.reach - 1)]
-            values = self._upsampled_groups(samples, shape.wide_block, self.up_x)
-            if shape.rank == 1:
-                place, apart = grid.oldest().at(row * lanes), shape.grid_rows * lanes
-            else:
-                place, apart = self._grid_row(first_row + row).at(block * (shape.block * lanes)), lanes
-            with kernel.either(small) as (harmless, large):
-                for branch, clamped in ((harmless, False), (large, True)):
-                    with branch:
-                        for n, value in enumerate(self._activated(values, clamped=clamped)):
-                            place.store(value, n * apart)
-
-    def _block_down(self, grid: _Blocks, first_row: Int, block: Int) -> None:
-        """A block of columns of the grid filtered down along x, into the ring of rows."""
-        shape = self.shape
-        with self.kernel.loop(shape.grid_rows) as row:
-            target = self._grid_row(first_row + row).at(block * (shape.outputs * shape.lanes))
-            results = self._down_along_x(lambda n, _: grid.load((n + shape.skipped) * shape.grid_rows, row))
-            for n, value in enumerate(results):
-                target.store(value, n * shape.lanes)
 
     def _activated(self, values: list[Vec], *, clamped: bool) -> list[Vec]:
         """Values of the grid after the activation."""
@@ -254,30 +256,8 @@ class _Writer:
         return [even + odd for even, odd in pairs] + [even - odd for even, odd in reversed(pairs)]
 
     def _grid_row(self, index: Int) -> Array:
-        """Where row `index` of the grid is kept until it is filtered along y."""
-        return self.grid_ring.at((index % self.shape.grid_ring) * self.number['columns'])
-
-    def _down_along_x(self, load: Callable[[int, int], Vec]) -> list[Vec]:
-        """Neighbouring results of the columns `load(column, term)`."""
-        shape = self.shape
-        sums: list[Vec | None] = [None] * shape.outputs
-        for term in range(shape.rank):
-            places = [[result * shape.down + n for n in self._used(term)] for result in range(shape.outputs)]
-            loaded = {n: load(n, term) for n in sorted({n for some in places for n in some})}
-            for result in range(shape.outputs):
-                window = {n: loaded[result * shape.down + n] for n in self._used(term)}
-                sums[result] = self._filtered(window, self.down_x[term], term, sums[result], one=shape.rank == 1)
-        return [total for total in sums if total is not None]
-
-    def _down_along_y(self, rows: list[Array], column: Int, count: int) -> list[list[Vec]]:
-        """A column of each of `count` rows of results, every term."""
-        shape = self.shape
-        samples, found = [row.load(column * shape.lanes) for row in rows], []
-        for result in range(count):
-            window = dict(enumerate(samples[result * shape.down :][: shape.taps]))
-            terms = enumerate(self.down_y)
-            found.append([self._filtered(window, taps, term, None, one=shape.rank > 1) for term, taps in terms])
-        return found
+        """Where row `index` of the grid is kept, filtered along x, until it is filtered along y."""
+        return self.grid_ring.at((index % self.shape.grid_ring) * self.number['ring_columns'])
 
     def _used(self, term: int) -> list[int]:
         """The taps of a term that are not zero."""
@@ -302,40 +282,76 @@ class _Writer:
         assert total is not None
         return total
 
-    def _result_rows(self, index: Int, targets: list[Array]) -> None:
-        """Neighbouring rows of the result from the rows of the grid."""
+    def _result_rows(self, index: Int, count: int, target: Array) -> None:
+        """`count` rows of the result from number `index` on, from the rows of the grid."""
         kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
-        first, count = self.number['shift_y'] + index * shape.down, len(targets)
+        first = self.number['shift_y'] + index * shape.down
         rows = [self._grid_row(first + n) for n in range((count - 1) * shape.down + shape.taps)]
-        if shape.rank > 1:
+        targets = [target.at((index + n) * self.output.row) for n in range(count)]
+        if shape.along_y_first:
             self._down_by_terms(rows, count)
         else:
             with kernel.loop(self.width) as column:
-                for result, (value,) in enumerate(self._down_along_y(rows, column, count)):
+                self._fetch_results(targets, column)
+                for total, place, kept in zip(
+                    self._down_along_y(rows, column, count), targets, self.kept, strict=False
+                ):
                     if shape.planar:
-                        self.kept[result].store(value, column * lanes)
+                        kept.store(total, column * lanes)
                     else:
-                        targets[result].store(value, column * self.output.pixel)
-        if shape.rank > 1 or shape.planar:
-            for row, target in zip(self.kept, targets, strict=False):
-                write_row(kernel, row, target, self.output, self.width)
+                        place.store(total, column * self.output.pixel)
+        if shape.planar or shape.along_y_first:
+            for row, place in zip(self.kept, targets, strict=False):
+                write_row(kernel, row, place, self.output, self.width)
+
+    def _fetch_results(self, targets: list[Array], column: Int) -> None:
+        """Have pixels fetched that will soon be written: a store that waits for its line holds up loads behind it."""
+        if not self.shape.planar:
+            for target in targets:
+                target.prefetch((column + _SOON) * self.output.pixel, write=True)
+
+    def _down_along_y(self, rows: list[Array], column: Int, count: int) -> list[Vec]:
+        """A column of each of `count` rows of results: the sum of all terms, which are filtered along x already."""
+        shape = self.shape
+        totals: list[Vec | None] = [None] * count
+        for term, taps in enumerate(self.down_y):
+            samples = [row.load((column * shape.rank + term) * shape.lanes) for row in rows]
+            for n in range(count):
+                window = dict(enumerate(samples[n * shape.down :][: shape.taps]))
+                totals[n] = self._filtered(window, taps, term, totals[n], one=False)
+        return [total for total in totals if total is not None]
 
     def _down_by_terms(self, rows: list[Array], count: int) -> None:
-        """Rows of the result of a filter of several terms, to memory that is kept: each along y, then their sum along x."""
+        """Rows of the result, to memory that is kept: each term along y, then their sum along x."""
         kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
         each, delay = count * shape.rank, shape.term_blocks
-        terms = _Blocks(self.blocks, delay, shape.block * each)
-        results = (self.width + (shape.outputs - 1)) // shape.outputs
-        with kernel.loop(results + delay) as block:
+        terms = _Blocks(self.terms, delay, shape.block * each)
+        with kernel.loop(self.tiles + delay) as block:
             with kernel.when(block >= delay):
-                for result in range(count):
+                for result, kept in enumerate(self.kept[:count]):
                     first = result * shape.rank
-                    sums = self._down_along_x(lambda n, term, first=first: terms.load(n * each + first + term))
-                    for n, value in enumerate(sums):
-                        self.kept[result].store(value, ((block - delay) * shape.outputs + n) * lanes)
-            with kernel.when(block < results + (delay - 1)), kernel.loop(shape.block) as column:
+                    sums = self._sums_along_x(lambda n, term, first=first: terms.load(n * each + first + term))
+                    self._store(kept.at((block - delay) * (shape.outputs * lanes)), sums)
+            with kernel.when(block < self.tiles + (delay - 1)), kernel.loop(shape.block) as column:
                 place = terms.oldest().at(column * (each * lanes))
-                found = self._down_along_y(rows, self.skipped + block * shape.block + column, count)
-                for n, value in enumerate([value for values in found for value in values]):
-                    place.store(value, n * lanes)
+                samples = [row.load((block * shape.block + column) * lanes) for row in rows]
+                for result in range(count):
+                    window = dict(enumerate(samples[result * shape.down :][: shape.taps]))
+                    found = [
+                        self._filtered(window, taps, term, None, one=True) for term, taps in enumerate(self.down_y)
+                    ]
+                    self._store(place, found, result * shape.rank)
             terms.rotate()
+
+    def _sums_along_x(self, load: Callable[[int, int], Vec]) -> list[Vec]:
+        """Neighbouring results of the columns `load(column, term)`."""
+        shape = self.shape
+        sums: list[Vec | None] = [None] * shape.outputs
+        for term, taps in enumerate(self.down_x):
+            used = self._used(term)
+            starts = [shape.skipped + result * shape.down for result in range(shape.outputs)]
+            loaded = {n: load(n, term) for n in sorted({start + n for start in starts for n in used})}
+            for result, start in enumerate(starts):
+                window = {n: loaded[start + n] for n in used}
+                sums[result] = self._filtered(window, taps, term, sums[result], one=False)
+        return [total for total in sums if total is not None]

@@ -15,7 +15,7 @@ def shapes(*, wide: bool) -> tuple[Shape, ...]:
     resample = partial(
         FilterShape, reach=6, down=2, taps=12, rank=1, mirrored=True, up_mirrored=True, nested=True, planar=False
     )
-    convolutions = (WinogradShape(16, 12, 2), WinogradShape(16, 12, 1))
+    convolutions = (WinogradShape(16, 12, 2), WinogradShape(8, 8, 3), WinogradShape(16, 12, 1))
     filters = [resample(lanes, up=2, skipped=0), resample(lanes, up=4, skipped=1)]
     if wide:
         filters.append(resample(8, up=2, skipped=0))

@@ -30,9 +30,7 @@ def named(*shapes: Shape):
     return lambda *, wide: shapes
 
 
-@pytest.mark.parametrize(
-    'wide', [pytest.param(True, marks=pytest.mark.slow), pytest.param(False, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize('wide', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_they_are_those_of_the_demos_picture(wide: bool, monkeypatch: pytest.MonkeyPatch, fresh: library._Library):
     if wide and not library.has_wide_vectors():
         pytest.skip('this processor has no vectors of 16 numbers')

@@ -28,8 +28,8 @@ _ALIGNMENT = 64
 _BOARD = ('word', 'done', 'jobs', 'call', 'kernel', 'arguments', 'scratch', 'scratch_bytes', 'patience', 'yield',
           'program', 'steps', 'step')  # fmt: skip
 """Fields of the board that the threads share (64 bits each); then one per helper, 1 while it is awake.
-`word`: number of the call << 32 | jobs left.  `program`: address of the steps to run, `step`: which one is running."""
-_SCRATCH, _PROGRAM = _BOARD.index('scratch'), _BOARD.index('program')
+`word`: number of the call << 32 | jobs left.  `program`: address of the steps to run, `steps`: how many, 0 while none run, `step`: which one is running."""
+_SCRATCH, _PROGRAM, _STEPS = (_BOARD.index(name) for name in ('scratch', 'program', 'steps'))
 _MOST_HELPERS = 63
 _PATIENCE = 500
 """Looks at the board before a helper goes to sleep: a few tenths of a millisecond, more than between two kernels."""
@@ -116,9 +116,11 @@ def run_program(program: array, steps: int, most_jobs: int, scratch_floats: int)
     helpers = min(torch.get_num_threads(), most_jobs, _MOST_HELPERS + 1) - 1
     if helpers > 0 and _pool.lock.acquire(blocking=False):
         try:
+            _pool.board[_STEPS] = steps  # before it is looked at who sleeps: from now on nobody who is awake will
             _wake(helpers)
             _drive(_pool.board, program, steps, (1 + len(_pool.helpers)) * size, size)
         finally:
+            _pool.board[_STEPS] = 0
             _pool.lock.release()
     else:  # alone, or others are using the helpers
         board: array | None = getattr(_pool.memory, 'board', None)
@@ -159,7 +161,7 @@ def _drive(board: array, program: array, steps: int, scratch_bytes: int, bytes_o
         'q', [_block('scratch', scratch_bytes // 4).data_ptr(), bytes_of_thread, _PATIENCE, _yield()]
     )
     board[_PROGRAM] = program.buffer_info()[0]
-    board[_PROGRAM + 1] = steps
+    board[_STEPS] = steps
     _pool.drive(board.buffer_info()[0], 0)
 
 

@@ -3,6 +3,7 @@
 The leader runs a program, kernels one after the other; all jobs of one are done before the next one begins. A thread takes a job by
 lowering the number of jobs left, which shares a word with the number of the call: so a thread that was held up can never take a
 job of a call that is over, and nobody has to wait for a thread that has no job. Between two kernels helpers only look at that word.
+The number of steps on the board is 0 when no program runs; else no helper goes to sleep, however long another's job takes.
 
 `group` is a kernel that runs the jobs of several: its arguments are how many, then for each its number of jobs, its address and
 where its arguments are (bytes from here).
@@ -101,7 +102,7 @@ help:
 
 look:
   %left_patience = phi i64 [ %patience, %post ], [ %patience, %help ], [ %patience, %work ],
-                           [ %left_patience, %take ], [ %less, %wait ]
+                           [ %left_patience, %take ], [ %less, %wait ], [ %patience, %stay ]
   %word = load atomic i64, ptr %board acquire, align 8
   %left = and i64 %word, 4294967295
   %none = icmp eq i64 %left, 0
@@ -144,7 +145,11 @@ advance:
   store i64 %next_step, ptr %step_at
   %steps = load i64, ptr %steps_at
   %over = icmp eq i64 %next_step, %steps
-  br i1 %over, label %leave, label %post
+  br i1 %over, label %close, label %post
+
+close:                                  ; from here on helpers may sleep
+  store atomic i64 0, ptr %steps_at release, align 8
+  br label %leave
 
 bored:                                  ; a helper stays awake for a while, since the next kernel is near
   %less = sub i64 %left_patience, 1
@@ -155,9 +160,15 @@ wait:
   %waited = call i32 %yield()
   br label %look
 
-sleep:
-  store atomic i64 0, ptr %awake_at release, align 8
-  br label %leave
+sleep:                                  ; unless a program runs: nobody would wake it before the next one
+  store atomic i64 0, ptr %awake_at seq_cst, align 8
+  %running = load atomic i64, ptr %steps_at seq_cst, align 8
+  %is_over = icmp eq i64 %running, 0
+  br i1 %is_over, label %leave, label %stay
+
+stay:
+  store atomic i64 1, ptr %awake_at release, align 8
+  br label %look
 
 leave:
   ret void

@@ -5,8 +5,9 @@ python -m benchmarks.frame_time [--family T R SG2] [--size 64 128 256] [--channe
 'reference' is the definition, step by step: zeros inserted, convolutions at the high rate, samples dropped, weights modulated
 for each sample. 'torch' is our better version in plain torch, by strided convolutions. Random weights, batch 1, the synthesis
 network alone; mapping costs the same in all. A round times reference and torch once each, then the kernels a few times, as in an
-animation; ratios compare times of the same round. Frames a second include the conversion to RGBA8. The error is the largest
-one, relative to the largest value, against the reference in float64.
+animation; each after pictures that are not counted. Ratios compare times of the same round.
+Frames a second include the conversion to RGBA8. The error is the largest one, relative to the largest value, against the
+reference in float64.
 """
 
 import json
@@ -21,6 +22,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.steady import warm_up
 from networks.stylegan2 import Generator as StyleGAN2
 from networks.stylegan3 import Generator
 from ops.backend import BackendName, report, use_backend
@@ -140,12 +142,10 @@ def _timed(picture: Callable[[], Tensor], threads: int, options: Options, name: 
     clock = time.perf_counter if options.clock == 'wall' else time.process_time
     reference, plain, kernels, shown = [], [], [], []
     for _ in range(options.rounds):
-        reference.append(milliseconds(picture, 'reference', clock))
-        plain.append(milliseconds(picture, 'torch', clock))
-        picture()  # what ran before has filled the caches with its own
-        frames = [milliseconds(picture, clock=clock) for _ in range(FRAMES_PER_ROUND)]
-        kernels.append(statistics.median(frames))
-        shown.append(statistics.median(milliseconds(lambda: to_rgba8(picture()[0]), clock=clock) for _ in frames))
+        reference.append(_next(picture, 'reference', 1, clock))
+        plain.append(_next(picture, 'torch', 1, clock))
+        kernels.append(_next(picture, None, FRAMES_PER_ROUND, clock))
+        shown.append(_next(lambda: to_rgba8(picture()[0]), None, FRAMES_PER_ROUND, clock))
     return Row(
         name,
         threads,
@@ -158,6 +158,12 @@ def _timed(picture: Callable[[], Tensor], threads: int, options: Options, name: 
         1000 / statistics.median(shown),
         error,
     )
+
+
+def _next(call: Callable[[], Tensor], backend: BackendName | None, times: int, clock: Callable[[], float]) -> float:
+    """Time of one call, the median of several, after some that are not counted."""
+    warm_up(lambda: milliseconds(call, backend))
+    return statistics.median(milliseconds(call, backend, clock) for _ in range(times))
 
 
 def _spread(values: list[float]) -> tuple[float, float, float]:

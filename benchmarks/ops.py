@@ -4,7 +4,7 @@ python -m benchmarks.ops [--channel-base N] [--rounds N] [--threads N] [--device
 
 'reference' is the definition, step by step: zeros inserted, convolutions at the high rate, samples dropped, weights modulated
 for each sample. 'torch' is our better version in plain torch. The filtered leaky ReLU is that of every layer of StyleGAN3-T and -R at
-256 pixels. Each round times every backend once; a ratio compares times of the same round. Median and range of the rounds.
+256 pixels. Each round times every backend once, after calls that are not counted; a ratio compares times of the same round. Median and range of the rounds.
 Each backend starts from what the convolution before leaves there: rows of one channel, or with kernels all channels of a pixel together.
 'roof' is the achieved part of what `benchmarks.roofline` counts and measures; 'error' is against float64, relative to the largest value.
 """
@@ -28,6 +28,7 @@ from benchmarks.roofline import (
     measure_ceiling,
     resampling_work,
 )
+from benchmarks.steady import warm_up
 from networks.config import AliasFreeConfig
 from networks.schedule import LayerRecord, make_schedule
 from ops.backend import BackendName, backends, use_backend
@@ -236,8 +237,7 @@ def measure(subject: Subject, names: list[BackendName], ceiling: Ceiling, option
     for _ in range(options.rounds):
         for name, history in times.items():
             with use_backend(name, strict=True):
-                if name not in ('reference', 'torch'):
-                    seconds(subject, name, options)  # what ran before has filled the caches with its own
+                warm_up(lambda name=name: seconds(subject, name, options))
                 history.append(statistics.median(seconds(subject, name, options) for _ in range(quick[name])))
     timed = []
     for name, history in times.items():

@@ -18,7 +18,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from ops.classic_layer import ClassicSpec, classic_layer_reference
 from ops.fast_cpu import library
-from ops.fast_cpu.convolution import convolve, convolve_and_activate, prepared_weight
+from ops.fast_cpu.convolution import FEWEST_PIXELS, convolve, convolve_and_activate, prepared_weight
 from ops.fast_cpu.geometry import segment_rows
 from ops.fast_cpu.shapes import FinishShape, ProductShape, UpsamplingShape
 from ops.fast_cpu.terms import separable_terms
@@ -31,8 +31,6 @@ _ZERO = torch.zeros(1)
 _FEWEST_CHANNELS = 4
 MOST_TAPS = 4
 """Of the filter behind a transposed convolution."""
-_FEWEST_PIXELS = 24
-"""Of a 1x1 convolution by its kernel."""
 _SEGMENT_FLOATS = 2**14
 """Of the result that a job of the last pass makes about."""
 _MOST_BYTES = 2**30
@@ -201,7 +199,7 @@ def _doubled(call: Call) -> Tensor | None:
 
 def _pointwise(call: Call) -> Tensor | None:
     x, weight, styles, bias, _, _, spec = call
-    if x.shape[2] * x.shape[3] < _FEWEST_PIXELS:
+    if x.shape[2] * x.shape[3] < FEWEST_PIXELS:
         with one_thread_if_small(0):
             y = torch.conv2d(x * styles[:, :, None, None], weight, bias)
         y = F.leaky_relu(y, spec.slope) * spec.gain

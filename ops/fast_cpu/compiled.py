@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ops.fast_cpu import differentiable, library, recorded
 from ops.fast_cpu.convolution import (
+    FEWEST_PIXELS,
     PreparedWeight,
     convolve,
     convolve_and_activate,
@@ -32,8 +33,6 @@ from ops.synthesis_layer import LayerSpec, synthesis_layer_reference
 from ops.upfirdn2d import FirSpec
 
 _MAX_REMEMBERED = 1024
-_FEWEST_PIXELS = 24
-"""Of a 1x1 convolution by its kernel."""
 
 _Call = tuple[Tensor, Tensor, Tensor | LatentStyles, Tensor | None, Tensor | None, Tensor | None, Tensor, LayerSpec]
 
@@ -249,7 +248,7 @@ def _fits(x: Tensor, weight: Tensor, styles: Tensor | LatentStyles, bias: Tensor
         and weight.device == bias.device == x.device
         and bias.is_contiguous()
         and not (
-            weight.shape[2:] == (1, 1) and (any(spec.modulation.padding) or x.shape[2] * x.shape[3] < _FEWEST_PIXELS)
+            weight.shape[2:] == (1, 1) and (any(spec.modulation.padding) or x.shape[2] * x.shape[3] < FEWEST_PIXELS)
         )
     )
 

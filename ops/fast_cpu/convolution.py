@@ -29,6 +29,8 @@ _ROWS = 12
 """Tiles that Winograd's kernel multiplies together at most: more take long to compile and gain nothing."""
 _ROUNDS = 4
 """Numbers of jobs of a thread to choose from."""
+FEWEST_PIXELS = 24
+"""Of a picture for the 1x1 kernel: with fewer torch is faster."""
 _MANY_JOBS = 16
 """For each thread: then it does not matter that one may get a job more than another."""
 _MOST_BYTES = 2**30

@@ -7,14 +7,12 @@ from torch.nn import Parameter
 
 from ops.fast_cpu import library
 from ops.fast_cpu.classic import finish, finish_shape
-from ops.fast_cpu.convolution import convolve, modulate, prepared_weight
+from ops.fast_cpu.convolution import FEWEST_PIXELS, convolve, modulate, prepared_weight
 from ops.fast_cpu.filter_call import is_planar
 from ops.fast_cpu.threads import NO_LIMIT, float_bits
 from ops.modulated_conv2d import ModulationSpec, modulated_conv2d_reference
 
 _FEWEST_CHANNELS = 4
-_FEWEST_PIXELS = 24
-"""Of a 1x1 convolution by its kernel."""
 _NOTHING = (float_bits(1.0), float_bits(1.0), float_bits(NO_LIMIT))
 """An activation that changes nothing."""
 
@@ -32,8 +30,8 @@ def supports(x: Tensor, spec: ModulationSpec) -> str | None:
         return 'its kernels are for weights of 3x3, or of 1x1 without padding'
     if min(spec.weight_shape[:2]) < _FEWEST_CHANNELS:
         return f'its kernels need {_FEWEST_CHANNELS} channels or more'
-    if x.ndim == 4 and pointwise and x.shape[2] * x.shape[3] < _FEWEST_PIXELS:
-        return f'its kernel for weights of 1x1 needs {_FEWEST_PIXELS} pixels or more'
+    if x.ndim == 4 and pointwise and x.shape[2] * x.shape[3] < FEWEST_PIXELS:
+        return f'its kernel for weights of 1x1 needs {FEWEST_PIXELS} pixels or more'
     if x.ndim == 4 and pointwise and is_planar(x):
         return 'its kernel for weights of 1x1 wants the channels of a pixel together'  # else torch is faster
     return library.why_not(finish_shape(spec.weight_shape[0]))

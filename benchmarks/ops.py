@@ -4,7 +4,8 @@ python -m benchmarks.ops [--channel-base N] [--rounds N] [--threads N] [--device
 
 'reference' is the definition, step by step: zeros inserted, convolutions at the high rate, samples dropped, weights modulated
 for each sample. 'torch' is our better version in plain torch. The filtered leaky ReLU is that of every layer of StyleGAN3-T and -R at
-256 pixels. Each round times every backend once, after calls that are not counted; a ratio compares times of the same round. Median and range of the rounds.
+256 pixels. Each round times every backend once, after calls that are not counted; a ratio compares times of the same round. Median and
+range of the rounds.
 Each backend starts from what the convolution before leaves there: rows of one channel, or with kernels all channels of a pixel together.
 'roof' is the achieved part of what `benchmarks.roofline` counts and measures; 'error' is against float64, relative to the largest value.
 """
@@ -180,14 +181,18 @@ def _layer(family: str, record: LayerRecord, random: _Random) -> Subject:
 
     together = x(torch.float32).detach().contiguous(memory_format=torch.channels_last)
     together.requires_grad_(random.options.gradients)
+    given: dict[torch.dtype, list[Tensor | None]] = {}
 
-    def call(dtype: torch.dtype, given: Tensor | None = None) -> Tensor:
-        up_filter, down_filter = (None if f is None else f.to(dtype) for f in filters)
+    def call(dtype: torch.dtype, picture: Tensor | None = None) -> Tensor:
+        if dtype not in given:
+            given[dtype] = [x(dtype), *(None if f is None else f.to(dtype) for f in filters), bias(dtype)]
+        rows, up_filter, down_filter, biases = given[dtype]
+        assert rows is not None
         return filtered_lrelu(
-            x(dtype) if given is None else given,
+            rows if picture is None else picture,
             up_filter,
             down_filter,
-            bias(dtype),
+            biases,
             up=record.up_factor,
             down=record.down_factor,
             padding=(*around, *around),

@@ -268,7 +268,8 @@ def _filtered(
     kernel = _kernel(plan, remembered)
     if kernel is None or not isinstance(plan, FilterPlan):
         return None
-    bias = None if bias is None else bias.to(torch.float32).contiguous()
+    if bias is not None and (bias.dtype != torch.float32 or not bias.is_contiguous()):
+        bias = bias.to(torch.float32).contiguous()
     return call_filter(plan, kernel, x.contiguous() if planar else x, bias, None)
 
 

@@ -72,7 +72,8 @@ def _content(f: Tensor | None) -> _Content:
     """The taps and their shape as a key: the same filter may come in another tensor, and another one in the same tensor."""
     if f is None:
         return None
-    f = f.to('cpu', torch.float32).contiguous()
+    if f.dtype != torch.float32 or not f.is_cpu or not f.is_contiguous():
+        f = f.to('cpu', torch.float32).contiguous()
     return string_at(f.data_ptr(), f.numel() * 4), tuple(f.shape)
 
 

@@ -33,6 +33,10 @@ class Memo(Generic[Key, Value]):
         self._values.move_to_end(key)
         return self._values[key]
 
+    def forget(self, key: Key) -> None:
+        """Forget one value, if it is known."""
+        self._values.pop(key, None)
+
     def clear(self) -> None:
         """Forget every value."""
         self._values.clear()

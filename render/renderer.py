@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from render.filters import Edited, edited, filter_curves
 from render.graphs import CudaRecorder, GraphCache, Replay, ReplayMapping
 from render.memo import Memo
 from render.models import ModelStore, device_title
+from render.pacing import Pacing
 from render.parts import Parts
 from render.request import IDENTITY, FilterSpec, LatentSpec, ModelKey, RenderRequest, SpectrumSpec, SynthesisSpec
 from render.rescue import Rescue
@@ -61,9 +63,10 @@ class Renderer:
     from the activation: scrolling through channels or turning the gain runs no network.
     """
 
-    def __init__(self, models: ModelStore, *, wait_for_kernels: bool = True):
+    def __init__(self, models: ModelStore, *, wait_for_kernels: bool = True, repeats_first: bool = False):
         """`wait_for_kernels`: let the first picture of a new kind wait until its operators are compiled. Without, it is
-        there at once, its result is `provisional`, and rendering it again when `is_settled()` gives the last bits."""
+        there at once, its result is `provisional`, and rendering it again when `is_settled()` gives the last bits.
+        `repeats_first`: make quick first pictures a few times, so that their time is that of the next ones."""
         self.models = models
         self.wait_for_kernels = wait_for_kernels
         self.latents: Memo[tuple[ModelKey, LatentSpec], Noted] = Memo()
@@ -80,7 +83,7 @@ class Renderer:
         self._edited: WeakKeyDictionary[Inspectable, Memo[FilterSpec, Edited]] = WeakKeyDictionary()
         self._seconds: WeakKeyDictionary[Inspectable, tuple[str | None, float]] = WeakKeyDictionary()
         """Of each generator: which layer was shown last, None for the image, and how long its network ran."""
-        self._parts = Parts()
+        self._parts, self._pacing = Parts(), Pacing(repeats=repeats_first)
         self._graphs = GraphCache(CudaRecorder())
         self._rescue = Rescue(models, self._forget)
 
@@ -102,10 +105,16 @@ class Renderer:
     def render(self, request: RenderRequest, is_stale: IsStale = never) -> RenderResult:
         """The answer to `request`. Raises `Abandoned` once `is_stale()`, `BadFile` if the model cannot be had,
         `ValueError` for what it does not have."""
-        return self._rescue.run(lambda: self._render(request, is_stale))
+        stage = request.model, request.latent, request.synthesis
+
+        def paced() -> RenderResult:
+            render, forget = partial(self._render, request, is_stale), partial(self.activations.forget, stage)
+            return self._pacing.run(self.models.get(request.model), render, forget, is_stale)
+
+        return self._rescue.run(paced)
 
     def _render(self, request: RenderRequest, is_stale: IsStale) -> RenderResult:
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self.syntheses
         whole, changes = self._adapter(request)
         adapter, request = self._parts.choose(whole, request)
         with torch.inference_mode():
@@ -119,6 +128,7 @@ class Renderer:
             device=device_title(self.models.device),
             provisional=activation.provisional,
             seconds=time.perf_counter() - started,
+            pace='remembered' if self.syntheses == before else 'steady',
         )
 
     def is_settled(self) -> bool:

@@ -100,6 +100,11 @@ class PartSize:
     """How many times as many products the whole picture takes as a part in its middle."""
 
 
+Pace = Literal['steady', 'first', 'remembered']
+"""What the time of a result stands for: that of the next pictures as well; that of a first one, which waited for kernels or
+prepared weights; or that of another look at a picture that was at hand: no network ran."""
+
+
 @dataclass(frozen=True, slots=True)
 class RenderResult:
     """The answer to `request`; `error` set means: keep showing the old picture and say this."""
@@ -116,6 +121,7 @@ class RenderResult:
     statistics: Statistics | None = None
     model: GeneratorInfo | None = None
     seconds: float = 0.0
+    pace: Pace = 'steady'
     notes: tuple[str, ...] = ()
     """E.g. 'filtered_lrelu: reference (no CUDA)'."""
     device: str = ''

@@ -123,7 +123,7 @@ def make_renderer(device: str = 'auto', *, wait_for_kernels: bool = False) -> Re
     from render.models import ModelStore, choose_device
     from render.renderer import Renderer
 
-    return Renderer(ModelStore(choose_device(device)), wait_for_kernels=wait_for_kernels)
+    return Renderer(ModelStore(choose_device(device)), wait_for_kernels=wait_for_kernels, repeats_first=True)
 
 
 class RenderWorker:

@@ -34,13 +34,12 @@ class Pace:
 
     subject: object = None
     """What they are pictures of; another one has another pace."""
-    latest: RenderRequest | None = None
     sizes: tuple[PartSize, ...] = ()
     wholes: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     corrections: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     """Measured over predicted times of parts."""
     guess: float = 0.0
-    """Of a whole picture, while kernels are still being compiled."""
+    """Of a whole picture, from a first one."""
 
     @property
     def whole_seconds(self) -> float:
@@ -53,23 +52,19 @@ class Pace:
 
     def note(self, result: RenderResult) -> None:
         """A picture arrived."""
-        before, self.latest = self.latest, result.request
-        if before is not None and not differ(before, result.request) and not self.guess:
-            return  # the network did not run again
         if result.part is None:
             self._note_whole(result)
-        elif not result.provisional and self.wholes:
+        elif result.pace == 'steady' and self.wholes:
             gain = next((size.gain for size in self.sizes if size.side == result.part.width), 0.0)
             if gain:
                 self.corrections.append(result.seconds * gain / self.whole_seconds)
 
     def _note_whole(self, result: RenderResult) -> None:
         self.sizes = result.part_sizes
-        if result.provisional:
-            self.guess = result.seconds
-        else:
-            self.guess = 0.0
+        if result.pace == 'steady':
             self.wholes.append(result.seconds)
+        elif result.pace == 'first':
+            self.guess = result.seconds
 
     def choose(self) -> PartSize | None:
         """The largest part that follows a hand, else the smallest; None where whole pictures are as good."""

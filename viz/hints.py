@@ -7,6 +7,7 @@ from render.request import RenderRequest
 from render.result import GeneratorInfo, RenderResult
 from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, Side
 from viz.filter_edits import filter_label
+from viz.measure import Speed
 
 
 def nearest_seed(latent: LatentState) -> int:
@@ -86,6 +87,13 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f'{1000 * seconds:.1f} ms'
     return f'{seconds:.1f} s' if seconds < 10 else f'{seconds:.0f} s'
+
+
+def render_time(speed: Speed) -> str:
+    """How long a picture takes, in a word or three; empty before the first."""
+    if not speed.whole_seconds:
+        return ''
+    return f'{"first picture " if speed.is_first else ""}{duration(speed.whole_seconds)}'
 
 
 def is_current(result: RenderResult | None, request: RenderRequest | None) -> bool:

@@ -22,13 +22,43 @@ class Measured:
 
     device: str = ''
     """Where the network runs, e.g. 'CPU'; empty before the first answer."""
-    render_seconds: float = 0.0
-    """Mean of the last renders of whole pictures."""
     renders_a_second: float = 0.0
     memory_bytes: int = 0
     """Of this process; 0 where the system does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How long the pictures of one side take, in means over the last ones."""
+
+    subject: object = None
+    """What they are pictures of; those of another generator or layer take another time."""
+    whole_seconds: float = 0.0
+    """0: no network ran for one yet."""
+    is_first: bool = False
+    """That is the time of a first picture, which waited for kernels or prepared weights: the next ones are quicker."""
     part_seconds: float = 0.0
-    """Mean of the last renders of parts."""
+    """Of parts of pictures; 0: there was none."""
+
+    def noted(self, result: RenderResult) -> Speed:
+        """With one more answer; the same object if no network ran for it."""
+        request = result.request
+        synthesis = request.synthesis
+        subject = request.model, synthesis.layer, synthesis.precision, synthesis.filters.kind
+        speed = self if subject == self.subject else Speed(subject)
+        is_first = result.pace == 'first'
+        if result.pace == 'remembered':
+            return self
+        if result.part is not None:
+            return speed if is_first else replace(speed, part_seconds=_mean(speed.part_seconds, result.seconds))
+        if is_first and speed.whole_seconds and not speed.is_first:
+            return speed
+        before = 0.0 if speed.is_first else speed.whole_seconds
+        return replace(speed, whole_seconds=_mean(before, result.seconds), is_first=is_first)
+
+
+def _mean(before: float, newest: float) -> float:
+    return before + SMOOTHING * (newest - before) if before else newest
 
 
 class Meter:
@@ -46,11 +76,8 @@ class Meter:
         self._arrivals.append(now)
         while now - self._arrivals[0] > 1.0:
             self._arrivals.popleft()
-        which = 'render_seconds' if result.part is None else 'part_seconds'
-        before = getattr(self.measured, which) or result.seconds
         self.measured = replace(
             self.measured,
-            **{which: before + SMOOTHING * (result.seconds - before)},
             renders_a_second=float(len(self._arrivals)),
             device=result.device or self.measured.device,
         )

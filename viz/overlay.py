@@ -17,7 +17,6 @@ from viz.dragging import FLUENT_SECONDS
 from viz.filter_edits import filter_label
 from viz.geometry import Placement, Rectangle
 from viz.hand import Hand
-from viz.measure import Measured
 from viz.opening import shown_name
 from viz.view import Desk, SideView
 
@@ -46,7 +45,7 @@ def draw_progress_dot(desk: Desk) -> None:
     ):
         return
     else:
-        texts, reason = waiting_words(known, desk.view.measured)
+        texts, reason = waiting_words(known)
     imgui.same_line()
     corner, room = imgui.get_cursor_screen_pos(), imgui.get_content_region_avail().x - 1.7 * em
     text = next((text for text in texts if imgui.calc_text_size(text).x <= room), texts[-1])
@@ -62,17 +61,17 @@ def draw_progress_dot(desk: Desk) -> None:
         widgets.explain(reason)
 
 
-def waiting_words(known: SideView, measured: Measured) -> tuple[tuple[str, ...], str]:
+def waiting_words(known: SideView) -> tuple[tuple[str, ...], str]:
     """What is said while a newer picture is on its way, from long to short, and why: which picture is shown, and how many a second
     there are."""
     if known.shown_part is not None:
         is_dragged = known.sent is not None and known.sent.synthesis.part is not None
-        rest = f'{1 / measured.part_seconds:.2g} /s' if is_dragged and measured.part_seconds else 'whole follows'
+        rest = f'{1 / known.speed.part_seconds:.2g} /s' if is_dragged and known.speed.part_seconds else 'whole follows'
         return (f'exact part · {rest}', f'part · {rest}', 'exact part', 'part'), EXACT_PART
-    if measured.render_seconds <= FLUENT_SECONDS:
+    if known.speed.whole_seconds <= FLUENT_SECONDS:
         return ('rendering…',), ''
     why_not = known.result.why_no_parts if known.result is not None else ''
-    return (f'full · {1 / measured.render_seconds:.2g} /s', 'full'), f'{FULL} {why_not}'.strip()
+    return (f'full · {1 / known.speed.whole_seconds:.2g} /s', 'full'), f'{FULL} {why_not}'.strip()
 
 
 def draw_pill(text: str, x: float, y: float, canvas: imgui.ImDrawList, *, room: float = 0.0) -> None:

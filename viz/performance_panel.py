@@ -44,12 +44,12 @@ def performance_panel(state: PerformanceState, desk: Desk) -> PerformanceState:
 
 def summary_rows(desk: Desk) -> list[tuple[str, str]]:
     """Names and values of what was measured."""
-    view = desk.view
+    view, speed = desk.view, desk.side.speed
     frame = desk.times.mean_frame()
     return [
         ('Device', view.measured.device or 'not known yet'),
-        ('Render', hints.duration(view.measured.render_seconds) if view.measured.render_seconds else '–'),
-        ('Part', hints.duration(view.measured.part_seconds) if view.measured.part_seconds else '–'),
+        ('Render', hints.render_time(speed) or '–'),
+        ('Part', hints.duration(speed.part_seconds) if speed.part_seconds else '–'),
         ('Pictures', f'{view.measured.renders_a_second:.1f} /s' if view.measured.renders_a_second else '–'),
         ('Window', f'{frame:.1f} ms a frame' if frame else '–'),
         ('Memory', f'{view.measured.memory_bytes / 2**20:,.0f} MiB' if view.measured.memory_bytes else '–'),

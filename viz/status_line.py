@@ -13,6 +13,7 @@ from viz.view import Desk
 GAP_EM = 1.4
 COMPILING = 'Faster operators are being compiled in the background; the picture is made again when they are there.'
 
+FIRST = 'What the first picture took: it also prepares kernels and weights, which the next ones find ready.'
 OPERATORS = 'What runs the operators: compiled kernels, or plain torch, which is slower.'
 
 
@@ -44,7 +45,8 @@ def _draw_right(session: Session, desk: Desk) -> None:
     result = desk.side.result
     parts: list[tuple[str, str]] = [(hint, reason)]
     if result is not None:
-        parts.append((hints.duration(view.measured.render_seconds), 'Time to render one picture.'))
+        speed = desk.side.speed
+        parts.append((hints.render_time(speed), FIRST if speed.is_first else 'Time to render one picture.'))
         if result.provisional:
             parts.append(('compiling …', COMPILING))
         parts.append((hints.backend_label(result.notes), '\n'.join((OPERATORS, *result.notes))))

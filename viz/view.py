@@ -17,7 +17,7 @@ from render.session import PictureName, SideName
 from viz.commands import Ask
 from viz.findings import Laboratory
 from viz.history import History
-from viz.measure import Measured
+from viz.measure import Measured, Speed
 from viz.run_view import RunView
 from viz.running_meter import RunningMeter
 from viz.surveys import Surveys
@@ -70,6 +70,7 @@ class SideView:
     """Seconds on the window's clock, when the picture was last current."""
     meter: RunningMeter = field(default_factory=RunningMeter)
     """Errors of the pictures that were seen."""
+    speed: Speed = field(default_factory=Speed)
 
     @property
     def model(self) -> GeneratorInfo | None:
@@ -98,8 +99,9 @@ class SideView:
         if result.error is not None or result.image is None:
             return replace(self, error=result.error or 'The renderer gave no picture.')
         if result.part is not None:
-            return replace(self, part=result, error=None)
-        return replace(self, result=result, part=None, error=None, meter=self.meter.seen(result))
+            return replace(self, part=result, error=None, speed=self.speed.noted(result))
+        meter, speed = self.meter.seen(result), self.speed.noted(result)
+        return replace(self, result=result, part=None, error=None, meter=meter, speed=speed)
 
     def shown_spectrum(self) -> Spectrum | None:
         """The average, as long as it is one of what is shown; else the spectrum of the picture."""

@@ -152,14 +152,14 @@ def test_predictions_are_corrected_by_what_parts_took() -> None:
 
 def test_a_whole_picture_that_was_at_hand_says_nothing_about_the_pace() -> None:
     pace = Pace()
-    for view in (request_at(0).view, replace(request_at(0).view, gain_db=3.0)):
-        pace.note(whole(replace(request_at(0), view=view), 0.2 if view.gain_db == 0 else 0.001))
+    pace.note(whole(request_at(0), 0.2))
+    pace.note(whole(request_at(0), 0.001, pace='remembered'))
     assert pace.whole_seconds == 0.2
 
 
 def test_times_from_while_kernels_were_compiled_are_forgotten() -> None:
     pace = Pace()
-    pace.note(whole(request_at(0), 2.0, provisional=True))
+    pace.note(whole(request_at(0), 2.0, provisional=True, pace='first'))
     assert pace.whole_seconds == 2.0
     pace.note(whole(request_at(0), 0.03))
     assert pace.whole_seconds == 0.03
@@ -189,7 +189,7 @@ def part_shown(rig: Rig) -> RenderResult:
 
 def badge(rig: Rig) -> str:
     """What the right end of the toolbar says, or would say if the next picture took a while."""
-    return waiting_words(rig.app.view.a, rig.app.view.measured)[0][0]
+    return waiting_words(rig.app.view.a)[0][0]
 
 
 def grab(rig: Rig, *, by: float = 40.0) -> None:
@@ -220,7 +220,7 @@ def test_nothing_is_measured_of_a_part(slow: Rig) -> None:
     seen = slow.app.view.a.meter
     grab(slow)
     part_shown(slow)
-    assert slow.app.view.a.meter is seen and slow.app.view.measured.render_seconds > 0.04, 'parts take 0.025 seconds'
+    assert slow.app.view.a.meter is seen and slow.app.view.a.speed.whole_seconds > 0.04, 'parts take 0.025 seconds'
     assert any(WAITS[:20] in text for text in slow.driver.texts())
     slow.driver.release()
 

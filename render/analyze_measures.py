@@ -61,6 +61,8 @@ class Report:
     """File name -> [height, width, rgb or rgba] uint8."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Other files by name."""
+    nothing: str = ''
+    """Why there is no number at all, and what to do, in a sentence; empty if something was measured."""
 
 
 Handler = Callable[[Task], Report]
@@ -68,20 +70,22 @@ Handler = Callable[[Task], Report]
 
 def score_report(metric: Metric, task: Task) -> Report:
     """EQ-T, EQ-T_frac or EQ-R; for a generator without an input transform, why there is no number."""
-    reason = task.info.why_not('transform')
+    reason, name = task.info.why_not('transform'), metric.upper()
     if reason is not None:
         score = EquivarianceScore(metric, math.nan, 0, math.nan, math.nan, f'Equivariance cannot be measured: {reason}')
         numbers = {**_without(to_json(score), 'samples'), 'good_db': GOOD_DB[metric], 'verdict': score.note}
-        return Report(numbers, (f'{metric.upper()} –: {score.note}',))
+        why = f'{name} cannot be measured: {reason.rstrip(".")}; try --what layers, sticking or diagnose.'
+        return Report(numbers, (), nothing=why)
     job = equivariance(task.renderer, request=task.request, metric=metric, samples=task.samples, first_seed=task.seed)
     score = task.run(job)
     note = verdict(score)
     numbers = {**_without(to_json(score), 'samples'), 'good_db': GOOD_DB[metric], 'verdict': note}
     line = (
-        f'{metric.upper()} {decibels(score.decibels)} over {score.samples} latents '
+        f'{name} {decibels(score.decibels)} over {score.samples} latents '
         f'(single ones {decibels(score.lowest)} to {decibels(score.highest)}; good from {GOOD_DB[metric]:g} dB): {note}'
     )
-    return Report(numbers, (line,))
+    nothing = f'{name} cannot be measured: {note}; try other --seed.' if math.isnan(score.decibels) else ''
+    return Report(numbers, (line,), nothing=nothing)
 
 
 def layers_report(task: Task) -> Report:

@@ -17,7 +17,10 @@ MAX_SAMPLES = 1_000_000
 
 
 def analyze(options: AnalyzeOptions) -> int:
-    """Carry out the command; returns the exit code. Raises `BadFile`, `ValueError`, `WrongUsage`."""
+    """Carry out the command; returns the exit code. Raises `BadFile`, `ValueError`, `WrongUsage`.
+
+    Where nothing could be measured, the answer for programs holds null and the reason, and `BadFile` says it to people.
+    """
     samples = _samples(options)
     handler = HANDLERS.get(options.what)
     if handler is None:
@@ -35,7 +38,12 @@ def analyze(options: AnalyzeOptions) -> int:
     result = {**head, 'samples': samples, 'seed': options.seed, **found.numbers}
     if options.out is not None:
         _write(options, found, result)
-    print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if options.json else '\n'.join(found.lines))
+    if options.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
+    elif not found.nothing:
+        print('\n'.join(found.lines))
+    if found.nothing:
+        raise BadFile('not-measurable', found.nothing)
     return 0
 
 

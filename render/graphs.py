@@ -57,17 +57,22 @@ class CudaRecorder:
     WARM_UP = 2
     """Runs before: kernels are compiled, libraries choose their algorithms."""
 
+    def __init__(self) -> None:
+        self._aside: torch.cuda.Stream | None = None
+        """One for all: libraries keep memory for each stream that they have seen."""
+
     def record(self, function: Function, inputs: tuple[Tensor, ...]) -> Recording:
-        """See `Recorder.record`."""
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        """See `Recorder.record`. Other threads may use the device meanwhile, for instance to open a model."""
+        aside = self._aside = self._aside or torch.cuda.Stream()
+        here = torch.cuda.current_stream()
+        aside.wait_stream(here)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.stream(aside):  # around the recording too, which does not go back to `here` if its end fails
             for _ in range(self.WARM_UP):
                 function(*inputs)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            output = function(*inputs)
+            with torch.cuda.graph(graph, stream=aside, capture_error_mode='thread_local'):
+                output = function(*inputs)
+        here.wait_stream(aside)
         return Recording(graph.replay, output)
 
 
@@ -155,10 +160,11 @@ class GraphCache:
         try:
             recording = self._recorder.record(function, statics)
         except RuntimeError as error:
-            if trouble(error) is not None:
-                raise  # the device itself is in trouble: not for us
-            self._refused[key] = ' '.join(str(error).split())[:160]
-            _log.warning('a CUDA graph could not be recorded: %s', error)
+            cause = error.__context__ or error  # the end of a failed recording complains once more, and of less
+            if trouble(cause) == 'lost':
+                raise cause  # the device itself is in trouble: not for us
+            self._refused[key] = ' '.join(str(cause).split())[:160]
+            _log.warning('a CUDA graph could not be recorded: %s', cause)
             return None
         while len(self._entries) >= self._limit:
             self._entries.popitem(last=False)

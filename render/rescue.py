@@ -23,8 +23,8 @@ def trouble(error: BaseException) -> Trouble | None:
     if isinstance(error, torch.OutOfMemoryError):
         return 'memory'
     text = str(error)
-    if not isinstance(error, RuntimeError):
-        return None
+    if not isinstance(error, RuntimeError) or 'captur' in text:
+        return None  # that a graph cannot be recorded says nothing of the device, though torch calls it a CUDA error
     if 'out of memory' in text and ('CUDA' in text or 'cuda' in text):
         return 'memory'
     return 'lost' if isinstance(error, torch.AcceleratorError) or 'CUDA error' in text else None

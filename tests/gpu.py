@@ -6,14 +6,16 @@ import pytest
 import torch
 
 from ops.backend import backends
+from render.models import use_full_float32
 
 
 def require_gpu(*, kernels: bool = False) -> torch.device:
-    """The GPU. `kernels`: and our kernels for it."""
+    """The GPU, computing in full float32. `kernels`: and our kernels for it."""
     reason = None if torch.cuda.is_available() else f'no GPU: {backends()["cuda"]}'
     if reason is None and kernels and backends()['cuda'] != 'ready':
         reason = f'no CUDA kernels: {backends()["cuda"]}'
     if reason is None:
+        use_full_float32()  # torch's convolutions would otherwise round to 10 bits
         return torch.device('cuda')
     if os.environ.get('REQUIRE_GPU') == '1':
         pytest.fail(reason)

@@ -29,6 +29,13 @@ class LaunchFailed(RuntimeError):
     """A kernel could not be compiled or launched; the sentence says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What CuPy looks at of a stream that is not its own."""
+
+    ptr: int
+
+
 @dataclass(slots=True)
 class _Launcher:
     """The one owner of the loaded kernels."""
@@ -79,11 +86,13 @@ def launch(code: KernelCode, blocks: int, parameter: bytes, tensors: Sequence[Te
     device = tensors[0].device.index or 0
     function = _launcher.functions.get((device, code)) or _load(code, device)
     cupy = _launcher.cupy
-    stream = cupy.cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device)
+    stream = _Stream(torch.cuda.current_stream(device).cuda_stream)
     try:
-        with cupy.cuda.Device(device), stream:
-            function((blocks,), (THREADS,), (np.frombuffer(parameter, f'V{len(parameter)}'),))
+        with cupy.cuda.Device(device):
+            function((blocks,), (THREADS,), (np.frombuffer(parameter, f'V{len(parameter)}'),), stream=stream)
     except Exception as error:  # CuPy's exceptions have no common base
+        if torch.cuda.is_current_stream_capturing():  # it is the recording that fails; the kernel may well run without
+            raise RuntimeError(f'{code.name} could not be recorded ({first_line(error)})') from error
         raise _failure(code, error) from error
 
 
@@ -118,16 +127,18 @@ def _load(code: KernelCode, device: int) -> Callable[..., None]:
         try:
             with cupy.cuda.Device(device):
                 module = cupy.RawModule(code=code.text(), options=code.options, backend='nvrtc')
-                function = module.get_function(code.name)
+                function = module.get_function(code.name).kernel  # compiled and loaded now, not at the first launch
         except Exception as error:  # NVRTC, the driver, the disk: each with its own exceptions
             raise _failure(code, error) from error
         _launcher.functions[device, code] = function
         return function
 
 
-def _failure(code: KernelCode, error: Exception) -> LaunchFailed:
-    """Remember and log that a kernel failed."""
+def _failure(code: KernelCode, error: Exception) -> RuntimeError:
+    """Remember and log that a kernel failed; too little memory is not its fault, and passes."""
     reason = first_line(error)
+    if 'out of memory' in str(error):
+        return torch.OutOfMemoryError(f'CUDA out of memory while {code.name} was loaded or launched ({reason})')
     if code not in _launcher.failed:
         _log.warning('The CUDA kernel %s %s is not used: %s.', code.name, dict(code.constants), reason)
     _launcher.failed[code] = reason

@@ -7,6 +7,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -116,7 +117,7 @@ def fake_cupy(**changes: Any) -> Any:
 
     runtime = SimpleNamespace(runtimeGetVersion=lambda: options['runtime'], driverGetVersion=lambda: options['driver'])
     cupy = ModuleType('cupy')
-    cupy.cuda = SimpleNamespace(runtime=runtime, Device=Device, ExternalStream=Device)  # pyright: ignore[reportAttributeAccessIssue]
+    cupy.cuda = SimpleNamespace(runtime=runtime, Device=Device)  # pyright: ignore[reportAttributeAccessIssue]
     cupy.RawModule = options['module']  # pyright: ignore[reportAttributeAccessIssue]
     return cupy
 
@@ -142,6 +143,47 @@ def test_a_kernel_that_does_not_compile_is_tried_once_and_the_reference_runs(fre
     assert broken_module.calls == 1 and len(caplog.records) == 1
     assert why(X, ACT) == 'its kernel failed: CompileError: kernel.cu(1): error: no such thing'
     assert 'CompileError' in launcher.status() and 'pages of source' not in launcher.status()
+
+
+@pytest.fixture
+def launched(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a kernel is launched with; `failure` is what CuPy says to that, `capturing` whether a graph is recorded."""
+    seen = SimpleNamespace(calls=[], failure=None, capturing=False)
+
+    def kernel(grid: tuple[int], block: tuple[int], values: tuple[np.ndarray, ...], *, stream: Any) -> None:
+        seen.calls.append((grid, block, values, stream.ptr))
+        if seen.failure is not None:
+            raise seen.failure
+
+    module = SimpleNamespace(get_function=lambda name: SimpleNamespace(kernel=kernel))
+    launcher._launcher.cupy = fake_cupy(module=lambda **keywords: module)
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda device: SimpleNamespace(cuda_stream=0x700 + device))
+    monkeypatch.setattr(torch.cuda, 'is_current_stream_capturing', lambda: seen.capturing)
+    return seen
+
+
+def test_a_kernel_gets_its_parameters_as_one_value_on_the_stream_of_torch(launched: Any):
+    bias_act.bias_act(X, None, ACT)
+    ((grid, block, (values,), stream),) = launched.calls
+    assert (grid, block, stream) == ((1,), (256,), 0x700)
+    assert values.size == 1 and values.dtype.kind == 'V' and values.itemsize == 72
+    assert values.tobytes()[:8] == X.data_ptr().to_bytes(8, 'little')
+
+
+def test_too_little_memory_is_no_fault_of_the_kernel(launched: Any):
+    launched.failure = CompileError('CUDA_ERROR_OUT_OF_MEMORY: out of memory')
+    with pytest.raises(torch.OutOfMemoryError):
+        bias_act.bias_act(X, None, ACT)
+    launched.failure = None
+    bias_act.bias_act(X, None, ACT)
+    assert len(launched.calls) == 2 and not launcher._launcher.failed
+
+
+def test_a_launch_that_cannot_be_recorded_is_no_fault_of_the_kernel(launched: Any):
+    launched.failure, launched.capturing = CompileError('CUDA_ERROR_STREAM_CAPTURE_INVALIDATED'), True
+    with pytest.raises(RuntimeError, match='bias_act could not be recorded'):
+        dispatch.or_reference(bias_act.bias_act, bias_act_reference)(X, None, ACT)
+    assert dispatch.remembering(bias_act.supports)(X, ACT) is None
 
 
 def test_a_kernel_of_the_backward_pass_that_does_not_compile_fails_before_it_is_needed(fresh: None):

@@ -3,12 +3,13 @@
 import gc
 import weakref
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import Tensor
 
-from render.graphs import GraphCache, Recording, can_record, key_of
+from render.graphs import CudaRecorder, GraphCache, Recording, can_record, key_of
 from render.models import ModelStore
 from render.renderer import Renderer, make_latents
 from render.request import LatentSpec, LayerEdit, ModelKey, RenderRequest, SynthesisSpec
@@ -17,6 +18,7 @@ from tests.render.fakes import KEY
 
 MEMORY = torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.')
 LOST = torch.AcceleratorError('CUDA error: an illegal memory access was encountered')
+CAPTURE = torch.AcceleratorError('CUDA error: operation not permitted when stream is capturing')
 
 
 class Device:
@@ -83,6 +85,7 @@ def test_other_errors_and_those_of_the_cpu_pass(rescue, store):
         (RuntimeError('CUDA error: out of memory'), 'memory'),
         (LOST, 'lost'),
         (RuntimeError('CUDA error: device-side assert triggered'), 'lost'),
+        (CAPTURE, None),
         (RuntimeError('The size of tensor a must match'), None),
         (MemoryError('out of memory'), None),
     ],
@@ -184,11 +187,53 @@ def test_a_picture_is_not_changed_by_the_next_one():
 
 
 def test_what_cannot_be_recorded_is_tried_once_and_said():
-    tape = Tape(RuntimeError('operation not permitted when stream is capturing'))
+    tape = Tape(CAPTURE)
     graphs = GraphCache(tape)
     assert [draw(graphs, value) for value in (1, 2, 3, 4)] == [3, 5, 7, 9]
     assert tape.recorded == 1
-    assert graphs.note().startswith('graphs: not recorded (operation not permitted when stream is capturing)')
+    assert graphs.note().startswith('graphs: not recorded (CUDA error: operation not permitted when stream is capturing)')
+
+
+def test_what_stopped_a_recording_is_said_not_that_its_end_failed_too():
+    tape = Tape(CAPTURE)
+    CAPTURE.__context__ = torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.')
+    graphs = GraphCache(tape)
+    try:
+        assert [draw(graphs, value) for value in (1, 2)] == [3, 5]
+    finally:
+        CAPTURE.__context__ = None
+    assert graphs.note().startswith('graphs: not recorded (CUDA out of memory')
+
+
+def test_a_recording_leaves_the_stream_as_it_was_and_other_threads_alone(monkeypatch):
+    calls: list[str] = []
+
+    class Stream:
+        def wait_stream(self, other: object) -> None:
+            calls.append('wait')
+
+    @contextmanager
+    def there(stream: object):
+        calls.append('aside')
+        try:
+            yield
+        finally:
+            calls.append('back')
+
+    class Graph:
+        def __init__(self, graph: object, *, stream: object, capture_error_mode: str):
+            calls.append(capture_error_mode)
+
+        def __enter__(self) -> None: ...
+        def __exit__(self, *error: object) -> None:
+            raise CAPTURE  # so torch's way back is not reached
+
+    fakes = {'Stream': Stream, 'current_stream': Stream, 'stream': there, 'graph': Graph, 'CUDAGraph': object}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    with pytest.raises(torch.AcceleratorError):
+        CudaRecorder().record(double, (torch.ones(1), torch.ones(1)))
+    assert calls == ['wait', 'aside', 'thread_local', 'back']
 
 
 def test_a_device_in_trouble_is_not_taken_for_a_graph_that_cannot_be_recorded():

@@ -162,7 +162,7 @@ class GraphCache:
         except RuntimeError as error:
             cause = error.__context__ or error  # the end of a failed recording complains once more, and of less
             if trouble(cause) == 'lost':
-                raise cause  # the device itself is in trouble: not for us
+                raise cause from None  # the device itself is in trouble: not for us
             self._refused[key] = ' '.join(str(cause).split())[:160]
             _log.warning('a CUDA graph could not be recorded: %s', cause)
             return None

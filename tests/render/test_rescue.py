@@ -191,7 +191,9 @@ def test_what_cannot_be_recorded_is_tried_once_and_said():
     graphs = GraphCache(tape)
     assert [draw(graphs, value) for value in (1, 2, 3, 4)] == [3, 5, 7, 9]
     assert tape.recorded == 1
-    assert graphs.note().startswith('graphs: not recorded (CUDA error: operation not permitted when stream is capturing)')
+    assert graphs.note().startswith(
+        'graphs: not recorded (CUDA error: operation not permitted when stream is capturing)'
+    )
 
 
 def test_what_stopped_a_recording_is_said_not_that_its_end_failed_too():

@@ -1,7 +1,9 @@
 """An official-format snapshot as tensors and options: parsing, choice of the network, copying out."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor
 
@@ -14,9 +16,16 @@ from networks.files.pickle_calls import SnapshotActions
 from networks.files.pickle_extract import Extractor
 from networks.files.pickle_machine import PickleMachine
 from networks.files.pickle_names import ITEM_BYTES
-from networks.files.pickle_values import CodeText, Opaque, Persistent, TensorView
+from networks.files.pickle_values import Array, CodeText, LongText, Opaque, Persistent, Scalar, TensorView
 
 NETWORK_NAMES = ('G_ema', 'G', 'D')
+_OPEN = 'open an official snapshot.'
+_KINDS: Mapping[type, str] = MappingProxyType(
+    {
+        dict: 'a dict', list: 'a list', tuple: 'a tuple', set: 'a set', str: 'text', LongText: 'text', bool: 'a truth value',
+        int: 'a number', float: 'a number', Scalar: 'a number', TensorView: 'a tensor', Array: 'an array', type(None): 'nothing',
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def _parse(data: memoryview, budget: Budget, actions: SnapshotActions) -> object
 def _choose(root: object, network: str) -> Persistent:
     """The wanted network of the parsed file `root`."""
     if type(root) is not dict:
-        raise BadFile('not-a-snapshot', 'The file is a pickle but no StyleGAN snapshot; open an official snapshot.')
+        raise BadFile('not-a-snapshot', f'The file is a pickle of {_kind(root)}, no StyleGAN snapshot; {_OPEN}')
     present = [name for name in NETWORK_NAMES if isinstance(root.get(name), Persistent | Opaque)]
     chosen = root.get(network)
     if isinstance(chosen, Opaque):
@@ -92,11 +101,20 @@ def _choose(root: object, network: str) -> Persistent:
             f'The file has a {shown(network)} of a kind this program does not know ({shown(chosen.what)}); '
             'open an official-format snapshot.',
         )
+    if not (chosen is None or isinstance(chosen, Persistent)):
+        raise BadFile(
+            'not-a-snapshot', f'The file has {_kind(chosen)} as {shown(network)}, where a network belongs; {_OPEN}'
+        )
     if not present:
-        raise BadFile('not-a-snapshot', 'The file is a pickle without G_ema, G or D; open an official snapshot.')
-    if not isinstance(chosen, Persistent):
+        raise BadFile('not-a-snapshot', f'The file is a pickle without G_ema, G or D; {_OPEN}')
+    if chosen is None:
         raise BadFile('no-network', f'The file has no network "{shown(network)}"; it has {", ".join(present)}.')
     return chosen
+
+
+def _kind(value: object) -> str:
+    """What a parsed value is, in two words."""
+    return 'a network' if isinstance(value, Persistent) else _KINDS.get(type(value), 'something else')
 
 
 def _copied(views: dict[str, TensorView], extractor: Extractor, on_progress: Progress) -> dict[str, Tensor]:

@@ -112,6 +112,27 @@ def test_a_missing_network_is_named_with_those_that_are_there(tmp_path: Path) ->
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        ({'G_ema': [1, 2]}, 'a.pkl has a list as G_ema, where a network belongs; open an official snapshot.'),
+        (
+            {'G_ema': {'w': 1}, 'D': None},
+            'a.pkl has a dict as G_ema, where a network belongs; open an official snapshot.',
+        ),
+        ({'G_ema': torch.zeros(2)}, 'a.pkl has a tensor as G_ema, where a network belongs; open an official snapshot.'),
+        ({'G_ema': None}, 'a.pkl is a pickle without G_ema, G or D; open an official snapshot.'),
+        ([1], 'a.pkl is a pickle of a list, no StyleGAN snapshot; open an official snapshot.'),
+        (None, 'a.pkl is a pickle of nothing, no StyleGAN snapshot; open an official snapshot.'),
+    ],
+)
+def test_what_stands_where_a_network_belongs_is_said(tmp_path: Path, content: object, sentence: str) -> None:
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(content))
+    with pytest.raises(BadFile) as refused:
+        load_checkpoint(tmp_path / 'a.pkl')
+    assert str(refused.value) == sentence
+
+
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
 def test_other_number_types_keep_their_bits_and_become_the_network_s_own(tmp_path: Path, dtype: torch.dtype) -> None:
     module = make('T').to(dtype)

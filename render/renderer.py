@@ -178,8 +178,8 @@ class Renderer:
 
     @contextmanager
     def _kernels(self) -> Iterator[None]:
-        """Within the block, operators wait for their kernels, if that is wanted."""
-        if not self.wait_for_kernels:
+        """Within the block, operators wait for their kernels, if that is wanted and kernels are not switched off."""
+        if not self.wait_for_kernels or library.policy() == 'off':
             yield
             return
         library.wait()  # what was asked for before would otherwise still be declined

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -435,6 +436,7 @@ def test_doctor_says_what_is_missing(missing, tmp_path):
     )
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert all(f'no {name} on this machine' in done.stdout for name in missing), done.stdout
+    assert not re.search(r'^  (fourier_features|synthesis_layer) +cpu', done.stdout, re.MULTILINE), done.stdout
 
 
 def test_a_console_without_our_characters_still_gets_the_answer(models):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ops.backend import implements
+from ops.backend import Supports, implements
 from ops.fast_cpu import (
     classic,
     classic_picture,
@@ -14,6 +14,7 @@ from ops.fast_cpu import (
     differentiable,
     learned_convolution,
     learned_layer,
+    library,
     modulated,
     shared_weights,
     waves,
@@ -25,18 +26,23 @@ _KERNELS, _PLAIN = 10, 0
 
 def register() -> None:
     """Make the implementations known."""
-    implements('synthesis_layer', 'cpu', compiled.supports, _KERNELS)(compiled.synthesis_layer)
-    implements('classic_layer', 'cpu', classic.supports, _KERNELS)(classic.classic_layer)
-    implements('add_upsampled', 'cpu', classic_picture.supports, _KERNELS)(classic_picture.add_upsampled)
-    implements('filtered_lrelu', 'cpu', compiled.supports, _KERNELS)(compiled.filtered_lrelu)
-    implements('upfirdn2d', 'cpu', compiled.supports, _KERNELS)(compiled.upfirdn2d)
-    implements('modulated_conv2d', 'cpu', modulated.supports, _KERNELS)(modulated.modulated_conv2d)
-    implements('fourier_features', 'cpu', waves.supports, _KERNELS)(waves.fourier_features)
+    implements('synthesis_layer', 'cpu', with_kernels(compiled.supports), _KERNELS)(compiled.synthesis_layer)
+    implements('classic_layer', 'cpu', with_kernels(classic.supports), _KERNELS)(classic.classic_layer)
+    implements('add_upsampled', 'cpu', with_kernels(classic_picture.supports), _KERNELS)(classic_picture.add_upsampled)
+    implements('filtered_lrelu', 'cpu', with_kernels(compiled.supports), _KERNELS)(compiled.filtered_lrelu)
+    implements('upfirdn2d', 'cpu', with_kernels(compiled.supports), _KERNELS)(compiled.upfirdn2d)
+    implements('modulated_conv2d', 'cpu', with_kernels(modulated.supports), _KERNELS)(modulated.modulated_conv2d)
+    implements('fourier_features', 'cpu', with_kernels(waves.supports), _KERNELS)(waves.fourier_features)
     implements('modulated_conv2d', 'cpu', shared_weights.supports, _PLAIN)(shared_weights.modulated_conv2d)
     implements('classic_layer', 'cpu', learned_layer.supports, _PLAIN)(learned_layer.classic_layer)
     implements('conv2d', 'cpu', learned_convolution.supports, _PLAIN)(learned_convolution.conv2d)
     implements('filtered_lrelu', 'cpu', supports, _PLAIN)(differentiable.filtered_lrelu)
     implements('upfirdn2d', 'cpu', supports, _PLAIN)(differentiable.upfirdn2d)
+
+
+def with_kernels(supports: Supports) -> Supports:
+    """`supports`, and where nothing can be compiled at all, that: else the first calls would pass for those of kernels."""
+    return lambda x, spec: supports(x, spec) or library.unusable()
 
 
 def supports(x: Tensor, spec: Any) -> str | None:

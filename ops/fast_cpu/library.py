@@ -25,6 +25,8 @@ POLICY_VARIABLE = 'ALIASSCOPE_KERNELS'
 _MAX_FAILURES = 64
 _LONGEST_WAIT = 120.0
 """Seconds."""
+_INSTALL = 'pip install --force-reinstall llvmlite'
+_OFF = f'compiled kernels are switched off by {POLICY_VARIABLE}'
 _log = logging.getLogger(__name__)
 
 
@@ -89,10 +91,15 @@ def why_not(shape: Shape) -> str | None:
     if shape in _library.ready:
         return None
     if policy() == 'off':
-        return 'compiled kernels are switched off'
+        return _OFF
     if _library.unavailable is not None:
         return _library.unavailable
     return 'its kernel is being compiled' if shape in _library.pending else _library.failed.get(shape)
+
+
+def unusable() -> str | None:
+    """Why no kernel at all is used; None where some are, or where nobody has asked for one yet."""
+    return _OFF if policy() == 'off' else None if _library.ready else _library.unavailable
 
 
 def asked() -> int:
@@ -143,7 +150,7 @@ def status() -> str:
     """One sentence: what is compiled, and what is wrong if something is."""
     with _library.changed:
         if policy() == 'off':
-            return 'compiled kernels are switched off'
+            return _OFF
         if _library.unavailable is not None:
             return _library.unavailable
         parts = [f'{_library.compiled} kernels compiled, {_library.loaded} read from the disk']
@@ -218,8 +225,9 @@ def _prepare() -> str | None:
             _library.compiler = importlib.import_module('ops.fast_cpu.kernels.compile').Compiler()
             driver = importlib.import_module('ops.fast_cpu.kernels.driver')
             _library.driver = _address(driver.NAME, lambda: driver.TEXT)[0]
-    except (ImportError, OSError, RuntimeError) as error:
-        _library.unavailable = f'no kernels can be compiled here ({error}); pip install llvmlite brings the compiler'
+    except Exception as error:  # a broken or much older llvmlite raises whatever it likes: the picture goes on
+        kind = '' if isinstance(error, (ImportError, OSError, RuntimeError)) else f'{type(error).__name__}: '
+        _library.unavailable = f'no kernels can be compiled here ({kind}{error}); {_INSTALL} brings the compiler'
     return _library.unavailable
 
 
@@ -246,5 +254,5 @@ def _address(name: str, write: Callable[[], str]) -> tuple[int, bool]:
     if code is None:
         code = _library.compiler.compile(write())
         problem = object_cache.write(key, code)
-    _library.cache_problem = problem
+    _library.cache_problem = problem or _library.cache_problem  # a full disk may still take a smaller one
     return _library.compiler.link(code, name), kept is not None

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,14 +68,23 @@ def write(key: str, code: bytes) -> str | None:
         problem = _unsafe(place)
         if problem is not None:
             return problem
-        handle, temporary = tempfile.mkstemp(dir=place, prefix='.new-')
-        with os.fdopen(handle, 'wb') as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(temporary, place / key)
+        _put(place / key, hashlib.sha256(code).digest() + code)
         _prune(place)
     except (OSError, RuntimeError) as error:
         return f'compiled kernels are not kept, so every start compiles them again ({error})'
     return None
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file in one go; where that fails, nothing is left of it. Raises `OSError`."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix='.new-')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _unsafe(place: Path) -> str | None:
@@ -89,8 +99,11 @@ def _unsafe(place: Path) -> str | None:
 
 def _prune(place: Path) -> None:
     """Remove the files that were made first, once there are too many."""
-    files = sorted((path for path in place.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
-    for path in files[:-_KEPT]:
+    ages: dict[Path, float] = {}
+    for path in filter(Path.is_file, place.iterdir()):
+        with suppress(FileNotFoundError):  # another process has just given it its name, or removed it
+            ages[path] = path.stat().st_mtime
+    for path in sorted(ages, key=lambda path: ages[path])[:-_KEPT]:
         path.unlink(missing_ok=True)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import torch
 from ops.backend import report, use_backend
 from ops.fast_cpu import compiled, library, object_cache
 from ops.filtered_lrelu import filtered_lrelu
+from ops.upfirdn2d import upfirdn2d
 
 ROOT = Path(__file__).resolve().parents[2]
 TAPS = torch.tensor([0.25, 0.5, 0.25])
@@ -128,6 +130,42 @@ def test_a_folder_that_cannot_be_written_is_named_and_kernels_work_all_the_same(
     assert library.status().startswith('1 kernels compiled, 0 read from the disk; compiled kernels are not kept')
 
 
+def test_what_a_full_disk_refused_stays_said_though_a_smaller_file_still_fits(monkeypatch):
+    answers = iter([OSError(28, 'No space left on device'), None])
+
+    def put(path, content):
+        answer = next(answers, None)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(object_cache, '_put', put)
+    with library.use_policy('wait'):
+        call()
+    assert library.status().endswith('([Errno 28] No space left on device)')
+
+
+def test_a_file_that_cannot_be_finished_leaves_nothing_behind(monkeypatch):
+    assert object_cache.write('kernel', b'code') is None
+    monkeypatch.setattr(os, 'replace', lambda *paths: (_ for _ in ()).throw(OSError(28, 'No space left on device')))
+    assert 'No space left' in object_cache.write('another', b'code')
+    assert [path.name for path in files()] == ['kernel']
+
+
+def test_a_file_that_another_process_renames_meanwhile_is_no_problem(monkeypatch):
+    assert object_cache.write('kernel', b'code') is None
+    there, is_file = Path.stat, Path.is_file
+    (object_cache.folder() / '.new-theirs').touch()
+
+    def stat(path, **options):
+        if path.name == '.new-theirs':
+            raise FileNotFoundError(2, 'No such file or directory')
+        return there(path, **options)
+
+    monkeypatch.setattr(Path, 'is_file', lambda path: path.name == '.new-theirs' or is_file(path))
+    monkeypatch.setattr(Path, 'stat', stat)
+    assert object_cache.write('another', b'code') is None
+
+
 @pytest.mark.skipif(os.name != 'posix', reason='modes are those of POSIX')
 def test_code_from_a_folder_that_others_may_write_is_not_run(monkeypatch):
     with library.use_policy('wait'):
@@ -158,9 +196,29 @@ def test_without_the_compiler_plain_torch_goes_on_and_the_report_says_how_to_get
         for _ in range(2):
             assert (call() - expected()).abs().max() < 1e-6
         call()
-    assert 'pip install llvmlite' in report()['filtered_lrelu']
+    assert 'pip install --force-reinstall llvmlite' in report()['filtered_lrelu']
     assert 'no kernels can be compiled here' in library.status()
     assert library._library.thread is None
+
+
+def test_a_compiler_that_lacks_what_is_needed_is_named_and_nobody_waits_for_it(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith('ops.fast_cpu.kernels')]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'llvmlite', SimpleNamespace(__version__='0.1', binding=SimpleNamespace()))
+    monkeypatch.setitem(sys.modules, 'llvmlite.binding', SimpleNamespace())
+    monkeypatch.setattr(library, '_LONGEST_WAIT', 5.0)
+    with library.use_policy('wait'):
+        assert (call() - expected()).abs().max() < 1e-6
+    assert library.status().startswith('no kernels can be compiled here (AttributeError: ')
+    assert not library._library.pending
+
+
+def test_after_the_first_kernel_that_cannot_be_had_no_other_operator_passes_for_compiled(monkeypatch):
+    monkeypatch.setattr(library, '_prepare', lambda: setattr(library._library, 'unavailable', 'no LLVM') or 'no LLVM')
+    with library.use_policy('wait'):
+        call()
+        upfirdn2d(torch.ones(1, 8, 9, 9), TAPS, up=2)
+    assert report()['upfirdn2d'] == 'cpu: cpu declined (no LLVM)'
 
 
 def test_a_kernel_that_cannot_be_compiled_is_tried_once_and_named(monkeypatch):
@@ -208,7 +266,7 @@ def test_switched_off_kernels_are_never_asked_for_and_can_be_switched_on_again()
         call()
         call()
         assert 'switched off' in report()['filtered_lrelu']
-        assert library.status() == 'compiled kernels are switched off'
+        assert library.status() == 'compiled kernels are switched off by ALIASSCOPE_KERNELS'
         assert not library._library.pending
     with library.use_policy('wait'):
         call()

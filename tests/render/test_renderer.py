@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from networks.bad_file import BadFile
+from ops.fast_cpu import library
 from ops.fourier_features import fourier_features
 from render.memo import Memo
 from render.renderer import Renderer
@@ -331,3 +332,20 @@ def test_what_was_measured_on_a_provisional_picture_is_measured_again(generators
 def test_a_renderer_that_waits_is_never_provisional(generators, monkeypatch):
     Compiler(monkeypatch)
     assert not Renderer(fake_store(*generators)).render(BASE).provisional
+
+
+def test_a_renderer_that_waits_leaves_kernels_off_where_they_are_switched_off(generators, monkeypatch):
+    rules = []
+    monkeypatch.setattr(FakeGenerator, 'synthesize', _noting(FakeGenerator.synthesize, rules))
+    with library.use_policy('off'):
+        Renderer(fake_store(*generators)).render(BASE)
+    Renderer(fake_store(*generators)).render(BASE)
+    assert rules == ['off', 'wait']
+
+
+def _noting(synthesize, rules: list[str]):
+    def noted(*call, **options):
+        rules.append(library.policy())
+        return synthesize(*call, **options)
+
+    return noted

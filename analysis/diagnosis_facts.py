@@ -10,9 +10,6 @@ from analysis.diagnosis_flat import FlatResponse
 from analysis.diagnosis_signal import Resampling
 
 Cause = Literal['noise', 'border', 'up-filter', 'down-filter', 'nonlinearity', 'cutoff', 'constant', 'separable']
-CAUSES: tuple[Cause, ...] = (
-    'noise', 'border', 'up-filter', 'down-filter', 'nonlinearity', 'cutoff', 'constant', 'separable'
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,15 +117,6 @@ def moved_features(features: Tensor, grid: Grid, x: float, y: float, *, reach: i
     return translate_samples(features, x * grid.rate, y * grid.rate, reach=reach)
 
 
-def layer_error(base: Tensor, moved: Tensor, grid: Grid, x: float, y: float) -> FeatureError:
-    """Error of a layer after the input was moved by (x, y) image widths, on the canvas.
-
-    `base`, `moved`: features [batch, channels, height, width] before and after. Counts what earlier layers did wrong as
-    well; see `created_error` for this layer's own part.
-    """
-    return feature_error(moved_features(base, grid, x, y), moved, grid.canvas_mask().to(base.device))
-
-
 @dataclass(frozen=True, slots=True)
 class IdealShift:
     """A shift by (x, y) image widths of what a layer receives, and where its output then depends on known samples only."""

@@ -107,9 +107,6 @@ class GlfwWindow(Window):
     def should_close(self) -> bool:
         return self._closed or bool(glfw.window_should_close(self._handle))
 
-    def request_close(self) -> None:
-        glfw.set_window_should_close(self._handle, True)
-
     @contextlib.contextmanager
     def frame(self, wait_seconds: float | None = None, *, pause_seconds: float = 0.0) -> Iterator[Frame]:
         if self._closed:
@@ -239,9 +236,6 @@ class GlfwWindow(Window):
     def drop_files(self, paths: Iterable[str]) -> None:
         self._dropped.extend(str(path) for path in paths)
         self.request_redraw()
-
-    def clipboard(self) -> str:
-        return imgui.get_clipboard_text()
 
     def set_clipboard(self, text: str) -> None:
         imgui.set_clipboard_text(text)

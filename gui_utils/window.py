@@ -45,11 +45,7 @@ class Window(abc.ABC):
 
     @abc.abstractmethod
     def should_close(self) -> bool:
-        """Whether the user, or `request_close`, asked to close the window."""
-
-    @abc.abstractmethod
-    def request_close(self) -> None:
-        """Make `should_close` true."""
+        """Whether the user asked to close the window, or it is closed."""
 
     @abc.abstractmethod
     def frame(self, wait_seconds: float | None = None, *, pause_seconds: float = 0.0) -> AbstractContextManager[Frame]:
@@ -101,12 +97,8 @@ class Window(abc.ABC):
         """Hand these files to the next frame as if they had been dropped on the window."""
 
     @abc.abstractmethod
-    def clipboard(self) -> str:
-        """The text on the clipboard; without a display, one of the window's own."""
-
-    @abc.abstractmethod
     def set_clipboard(self, text: str) -> None:
-        """Put `text` on the clipboard."""
+        """Put `text` on the clipboard; without a display, on one of the window's own."""
 
     @abc.abstractmethod
     def gl_info(self) -> dict[str, str]:

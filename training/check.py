@@ -38,7 +38,6 @@ class CheckResult:
     side: int
     high_band_db: float
     """Median over images of the power near the limit of the pixel grid, over that at half of it."""
-    jagged_share: float
     blurred_share: float
     bars_share: float
     blocks_ratio: float
@@ -123,7 +122,6 @@ def check_images(
         count,
         images.side,
         high_band_db=float(np.median(known)),
-        jagged_share=float(np.mean(known > JAGGED_DB)),
         blurred_share=float(np.mean(known < BLURRED_DB)),
         bars_share=bars / count,
         blocks_ratio=_peak_over_rest(steps),

@@ -219,11 +219,6 @@ def turned(image: np.ndarray, position: int, sampling: Sampling) -> np.ndarray:
     return image[:, ::-1] if sampling.x_flips and flip else image
 
 
-def read_batch(images: ImageZip, first: int, count: int, sampling: Sampling, *, class_count: int) -> Batch:
-    """Images number `first` to `first + count` of the training."""
-    return as_batch(*read_pixels(images, range(first, first + count), sampling), class_count=class_count)
-
-
 def read_pixels(images: ImageZip, positions: Sequence[int], sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
     """The images that are shown at these positions of the training: [count, side, side, 3] uint8, classes [count]."""
     pictures, labels = [], []

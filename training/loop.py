@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +209,3 @@ def _line(state: TrainState, total: int) -> str:
         f'{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left   '
         f'loss G {values["generator_loss"]:6.3f}  D {values["discriminator_loss"]:6.3f}{strength}{lost}'
     )
-
-
-def resolved(config: TrainConfig) -> TrainConfig:
-    """`config` with absolute paths."""
-    return replace(config, data=config.data.expanduser().absolute(), out=config.out.expanduser().absolute())

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from render.diagnosis import Diagnosis
-from render.jobs_equivariance import METRICS
 from render.measures import EquivarianceScore, FixedPatterns, Ladder, Neighbourhood, RegisteredAverage, Strip
 from render.request import ModelKey, RenderRequest, SynthesisSpec, ViewSpec
 from render.session import PictureName
@@ -23,7 +22,6 @@ from viz.commands import (
 
 LADDER, DIAGNOSIS = 'ladder', 'diagnosis'
 WALK, AVERAGE, PATTERNS, REGISTERED = 'walk', 'average', 'patterns', 'registered'
-KEYS: tuple[str, ...] = (*METRICS, LADDER, DIAGNOSIS, WALK, AVERAGE, PATTERNS, REGISTERED)
 Value = EquivarianceScore | Ladder | Diagnosis | Strip | Neighbourhood | FixedPatterns | RegisteredAverage
 Kind = TypeVar('Kind', bound=Value)
 
@@ -51,7 +49,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """All measurements of one side; by key, see `KEYS`."""
+    """All measurements of one side; by what was measured: a metric, `LADDER`, `DIAGNOSIS`, `WALK`, …"""
 
     model: ModelKey | None = None
     known: Mapping[str, Measurement] = field(default_factory=lambda: MappingProxyType({}))

@@ -10,7 +10,7 @@ from analysis.layer_equivariance import (
     IdealShift,
     created_error,
     dyadic_shifts,
-    layer_error,
+    feature_error,
     moved_features,
 )
 
@@ -25,6 +25,11 @@ def features(x: float, y: float, *, batch: int = 1, highest: float = 8.0) -> Ten
     axis = (torch.arange(52, dtype=torch.float64) + 0.5 - 26) / GRID.rate
     rows, columns = torch.meshgrid(axis - y, axis - x, indexing='ij')
     return torch.sin(2 * math.pi * (frequencies[:, :, 0] * columns + frequencies[:, :, 1] * rows + phases))
+
+
+def layer_error(base: Tensor, moved: Tensor, grid: Grid, x: float, y: float) -> FeatureError:
+    """Error of features [batch, channels, height, width] after the input was moved by (x, y) image widths, on the canvas."""
+    return feature_error(moved_features(base, grid, x, y), moved, grid.canvas_mask())
 
 
 @pytest.mark.parametrize('shift', [(1 / 16, 0.0), (1 / 64, -1 / 128), (0.3 / 32, 0.7 / 32)])

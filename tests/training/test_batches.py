@@ -8,7 +8,7 @@ import torch
 
 from tests.training.conftest import MakeZip, png
 from training.batches import BatchStream
-from training.data import ImageZip, Sampling, check_count, read_batch
+from training.data import ImageZip, Sampling, as_batch, check_count, read_pixels
 from training.errors import TrainingError
 
 SAMPLING = Sampling(seed=2, x_flips=True)
@@ -23,7 +23,7 @@ def test_a_folder_of_images_reads_like_the_zip_of_them(make_zip: MakeZip, tmp_pa
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path / 'folder')
     with ImageZip(path) as packed, ImageZip(tmp_path / 'folder') as plain:
-        a, b = (read_batch(images, 3, 4, SAMPLING, class_count=2) for images in (packed, plain))
+        a, b = (as_batch(*read_pixels(images, range(3, 7), SAMPLING), class_count=2) for images in (packed, plain))
     assert torch.equal(a.images, b.images)
     assert torch.equal(a.classes, b.classes)
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.training.conftest import MakeZip, png
-from training.data import ImageZip, Sampling, image_at, labels_like_data, read_batch, turned
+from training.data import ImageZip, Sampling, as_batch, image_at, labels_like_data, read_pixels, turned
 from training.draws import Stream
 from training.errors import TrainingError
 
@@ -51,7 +51,7 @@ def test_symmetries_give_the_eight_versions_of_a_picture_and_no_more():
 
 def test_a_batch_holds_the_pixels_of_the_zip_between_minus_one_and_one(make_zip: MakeZip):
     with ImageZip(make_zip([png(8, seed) for seed in range(5)], [0, 1, 2, 0, 1])) as images:
-        batch = read_batch(images, 13, 2, PLAIN, class_count=3)
+        batch = as_batch(*read_pixels(images, (13, 14), PLAIN), class_count=3)
         index = image_at(13, images.labels, 5, PLAIN)
         restored = ((batch.images[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8)
         assert np.array_equal(restored.numpy(), images.image(index))

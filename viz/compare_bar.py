@@ -9,7 +9,16 @@ from imgui_bundle import icons_fontawesome_6 as icons
 
 from gui_utils import theme, widgets
 from render.session import CompareMode, Session
-from viz.comparing import MODES, is_changed, is_comparing, is_linked, with_links, with_mode, with_original
+from viz.comparing import (
+    MODES,
+    is_changed,
+    is_comparing,
+    is_linked,
+    with_links,
+    with_mode,
+    with_next_mode,
+    with_original,
+)
 from viz.editing import updated
 from viz.geometry import Rectangle
 from viz.view import Desk
@@ -30,8 +39,12 @@ WORDS_FROM_EM = 31.0, 38.0
 """Narrower panes show the ways of comparing as icons: with the original, with another generator."""
 ICONS_BELOW_EM = 24.0
 """Still narrower ones show nothing but icons."""
+ONE_ICON_BELOW_EM = 18.0
+"""In the narrowest ones a single icon goes from one way of comparing two generators to the next."""
 GAIN_EM = 17.0, 12.5
-"""Width of the gain: in a wide pane, in a narrow one."""
+"""Width of the gain: in a wide pane, in a narrow one; at most what the pane leaves."""
+ICON_EM = 3.6
+"""What the colours, as an icon, and the bar's border take beside it."""
 COLOUR_MAPS = {'inferno': 'Fire', 'viridis': 'Viridis', 'grey': 'Grey'}
 LINKS = ('link_latent', 'link_transform', 'link_view')
 
@@ -84,6 +97,16 @@ def _content(session: Session, room: float) -> Session:
         return session
     session = _partner(session, narrow=room < ICONS_BELOW_EM)
     widgets.same_line(0.8)
+    if session.b is not None and room < ONE_ICON_BELOW_EM:
+        session = _next_mode(session)
+    else:
+        session = _modes(session, compact=compact)
+    session = _end(session)
+    return _difference_row(session, room, compact=compact) if session.compare.mode == 'difference' else session
+
+
+def _modes(session: Session, *, compact: bool) -> Session:
+    """The ways of comparing, the one in use lit."""
     for mode, word in MODES.items():
         is_on = session.compare.mode == mode
         tip = MODE_TIPS[mode]
@@ -94,8 +117,17 @@ def _content(session: Session, room: float) -> Session:
         if clicked:
             session = with_mode(session, mode)
         widgets.same_line(0.15)
-    session = _end(session)
-    return _difference_row(session, compact=compact) if session.compare.mode == 'difference' else session
+    return session
+
+
+def _next_mode(session: Session) -> Session:
+    """The way of comparing in use; a click takes the next one."""
+    mode, after = session.compare.mode, with_next_mode(session)
+    tip = f'{MODES[mode]}: {MODE_TIPS[mode]} A click: {MODES[after.compare.mode]}.'
+    if widgets.icon_button(MODE_ICONS[mode], 'Next way to compare', tooltip=tip, lit=True):
+        session = after
+    widgets.same_line(0.15)
+    return session
 
 
 def _partner(session: Session, *, narrow: bool) -> Session:
@@ -136,10 +168,11 @@ def _end(session: Session) -> Session:
     return session
 
 
-def _difference_row(session: Session, *, compact: bool) -> Session:
+def _difference_row(session: Session, room: float, *, compact: bool) -> Session:
     compare, em = session.compare, imgui.get_font_size()
+    width = min(GAIN_EM[compact], room - ICON_EM)
     imgui.begin_group()
-    if imgui.begin_child('gain', ImVec2((GAIN_EM[1] if compact else GAIN_EM[0]) * em, imgui.get_frame_height())):
+    if imgui.begin_child('gain', ImVec2(width * em, imgui.get_frame_height())):
         gain = widgets.slider(
             'Gain', compare.gain_db, 0, 60, unit='dB', format='%.0f', default=12.0,
             tooltip='The difference that has the last colour: at 0 dB the whole range, at 20 dB a tenth of it.',

@@ -99,6 +99,30 @@ def test_the_keys_go_through_the_ways_of_comparing(changed: Rig) -> None:
     assert changed.app.session.compare.mode == 'difference'
 
 
+@pytest.mark.parametrize('size', [(640, 400), (900, 600), (1280, 800)])
+def test_the_bar_fits_between_the_panels(make_rig: Callable[..., Rig], size: tuple[int, int]) -> None:
+    rig = make_rig(size, infos={'demo:': make_info(), 'small.pkl': SMALL})
+    rig.app.open('demo:', 'small.pkl')
+    rig.settle()
+    left, right = rig.driver.find('Picture/picture a').low[0], rig.driver.find('Picture/picture b').high[0]
+    for name in comparing.MODES:
+        mode(rig, name)
+        rig.driver.step(2)
+        bar = [rig.driver.find(label) for label in ('Picture/A', 'Picture/Compare no more')]
+        bar += [rig.driver.find('Picture/Gain')] if name == 'difference' else []
+        assert all(left <= item.low[0] and item.high[0] <= right for item in bar), name
+
+
+def test_in_a_narrow_pane_one_button_goes_through_the_ways_of_comparing(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig((640, 400), infos={'demo:': make_info(), 'small.pkl': SMALL})
+    rig.app.open('demo:', 'small.pkl')
+    rig.settle()
+    for name in ('wipe', 'blink'):
+        rig.driver.click('Next way to compare')
+        rig.settle()
+        assert rig.app.session.compare.mode == name
+
+
 # In one place
 
 

@@ -56,6 +56,12 @@ def test_a_slow_first_picture_is_not_made_again_but_marked(monkeypatch):
     assert script.picture(monkeypatch) == (0.7, 'steady')
 
 
+def test_a_first_picture_that_waited_for_kernels_is_made_again_once_even_if_it_took_long(monkeypatch):
+    assert Script([1.9, 0.01, 0.009], kernels=[9]).picture(monkeypatch) == (0.009, 'steady')
+    assert Script([1.9, 0.6], kernels=[9]).picture(monkeypatch) == (0.6, 'steady')
+    assert Script([2.1], kernels=[9]).picture(monkeypatch) == (2.1, 'first')
+
+
 def test_repetitions_take_half_a_second_at_most(monkeypatch):
     script = Script([0.49, 0.3, 0.2, 0.1])
     assert script.picture(monkeypatch) == (0.3, 'steady') and script.rendered == 2

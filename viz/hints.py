@@ -9,6 +9,9 @@ from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, Side
 from viz.filter_edits import filter_label
 from viz.measure import Speed
 
+NO_KERNELS = 'cpu: compiled kernels are switched off', 'cpu: no kernels can be compiled'
+"""How the note on kernels begins where none is used."""
+
 
 def nearest_seed(latent: LatentState) -> int:
     """The seed of the lattice point next to the latent."""
@@ -125,11 +128,14 @@ def another_seed(seed: int) -> int:
 def backend_label(notes: tuple[str, ...]) -> str:
     """What runs the operators, in a few words, as the notes of a picture name it; empty if they name nothing.
 
-    Bias and activation of a few numbers, in mapping networks, are best left to plain torch and do not count.
+    Bias and activation of a few numbers, in mapping networks, are best left to plain torch and do not count. Some operators for
+    the CPU need no kernels: where those are switched off, or there is no compiler, everything is plain torch.
     """
+    without = any(note.startswith(NO_KERNELS) for note in notes)
     named = (note.partition(': ') for note in notes if not note.startswith(('bias_act:', 'cpu:', 'cuda:')))
     names = {text.split()[0].strip(':;,(') for _, colon, text in named if colon and text}
-    is_fast, is_plain = bool(names & {'cpu', 'cuda'}), bool(names & {'torch', 'reference'})
+    fast, plain = ({'cuda'}, {'cpu', 'torch', 'reference'}) if without else ({'cpu', 'cuda'}, {'torch', 'reference'})
+    is_fast, is_plain = bool(names & fast), bool(names & plain)
     if is_fast:
         return 'partly plain torch' if is_plain else 'fast kernels'
     return 'plain torch' if is_plain else ''

@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from networks.adapters.wrap import wrap
+from ops.fast_cpu import library
+from render.models import ModelStore
+from render.renderer import Renderer
 from render.session import FilterState, LatentState, LayerState, Session, Side, TransformState, to_request
+from tests.networks.small import small_ladder
 from tests.viz.fake_renderer import KEY, make_info, make_layers, without
 from viz import editing, hints
 
@@ -96,6 +101,15 @@ def test_the_status_line_says_whether_all_operators_are_fast() -> None:
     assert hints.backend_label((fast, plain, *others)) == 'partly plain torch'
     assert hints.backend_label((plain, *others)) == 'plain torch'
     assert hints.backend_label(others) == ''
+
+
+def test_without_kernels_everything_is_plain_torch() -> None:
+    store = ModelStore('cpu')
+    store.put(KEY, wrap(small_ladder('T', resolution=16, num_layers=4)))
+    with library.use_policy('off'):
+        notes = Renderer(store).render(to_request(Session(a=Side(model=KEY)))).notes
+    assert any(note.startswith('filtered_lrelu: cpu') for note in notes), 'the one in plain torch'
+    assert hints.backend_label(notes) == 'plain torch'
 
 
 def test_a_bias_left_to_plain_torch_does_not_count() -> None:

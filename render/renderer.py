@@ -197,7 +197,7 @@ class Renderer:
         model, latent, synthesis = request.model, request.latent, request.synthesis
 
         def compute() -> Activation:
-            settled = self.is_settled()
+            settled, asked = self.is_settled(), library.asked()
             mapping = self._graphs.for_mapping(request, adapter.info, self.models)
             ws, notes = self.latents.get((model, latent), lambda: make_latents(adapter, latent, mapping))
             with self._kernels(), note_usage() as used:
@@ -206,7 +206,7 @@ class Renderer:
                 is_quick, started = shown == synthesis.layer and seconds < _QUICK, time.perf_counter()
                 x, more = synthesize(adapter, ws, synthesis, never if is_quick else is_stale, replay)
                 self._seconds[adapter] = (synthesis.layer, time.perf_counter() - started)
-            provisional = not (settled and self.is_settled()) and not self.wait_for_kernels
+            provisional = not (settled and library.had_all_since(asked)) and not self.wait_for_kernels
             self.syntheses += 1
             self._operators = used.notes() or self._operators  # none are called when a graph is replayed
             return Activation(x, (*notes, *more), self.syntheses, provisional, self._operators)

@@ -318,6 +318,20 @@ def test_a_picture_made_before_the_kernels_were_there_is_made_again(generators, 
     assert not renderer.render(BASE).provisional and generators[0].synthesized == 2
 
 
+def test_a_picture_whose_kernels_came_while_it_was_made_is_provisional_too(generators, monkeypatch):
+    synthesize = generators[0].synthesize
+
+    def asks(*args, **options):
+        monkeypatch.setitem(library._library.ready, 'one that was read from the disk meanwhile', 1)
+        return synthesize(*args, **options)
+
+    monkeypatch.setattr(generators[0], 'synthesize', asks)
+    renderer = Renderer(fake_store(*generators), wait_for_kernels=False)
+    with library.use_policy('background'):
+        assert renderer.render(BASE).provisional
+        assert not renderer.render(BASE).provisional and generators[0].synthesized == 2
+
+
 def test_what_was_measured_on_a_provisional_picture_is_measured_again(generators, monkeypatch):
     compiler = Compiler(monkeypatch)
     renderer = Renderer(fake_store(*generators), wait_for_kernels=False)

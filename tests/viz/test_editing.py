@@ -10,6 +10,7 @@ from render.models import ModelStore
 from render.renderer import Renderer
 from render.session import FilterState, LatentState, LayerState, Session, Side, TransformState, to_request
 from tests.networks.small import small_ladder
+from tests.viz.conftest import sample_request
 from tests.viz.fake_renderer import KEY, make_info, make_layers, without
 from viz import editing, hints
 
@@ -107,7 +108,7 @@ def test_without_kernels_everything_is_plain_torch() -> None:
     store = ModelStore('cpu')
     store.put(KEY, wrap(small_ladder('T', resolution=16, num_layers=4)))
     with library.use_policy('off'):
-        notes = Renderer(store).render(to_request(Session(a=Side(model=KEY)))).notes
+        notes = Renderer(store).render(sample_request()).notes
     assert any(note.startswith('filtered_lrelu: cpu') for note in notes), 'the one in plain torch'
     assert hints.backend_label(notes) == 'plain torch'
 

@@ -71,7 +71,7 @@ class Pictures:
                 noise = 'none' if quiet else 'constant'
                 pictures.append(adapter.synthesize(latents, noise=noise, float32=self._float32))
             yield
-        return {'fine detail that all pictures share': common_detail_db(torch.cat(pictures))}
+        return {'fine detail that all pictures share': common_detail_db(torch.cat(pictures).cpu())}
 
     def _picture(self, adapter: Inspectable, latents: Tensor, matrix: Tensor) -> Tensor:
         held = dict(adapter.module.named_buffers())

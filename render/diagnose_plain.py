@@ -24,7 +24,7 @@ def measured_folding_db(module: nn.Module, channels: int) -> float:
 
     def function(x: Tensor) -> Tensor:
         wide = x[:, :1].to(like).expand(-1, channels, -1, -1).contiguous()
-        return module(wide)[:, :1].double()
+        return module(wide)[:, :1].double().cpu()
 
     try:
         return folding_of(function, BAND)
@@ -46,7 +46,8 @@ def measured_images_db(module: nn.Module, channels: int) -> float:
     answer = _run(module, signal.contiguous())
     if answer is None:
         return math.nan
-    answer = answer.double() - answer.double().mean(dim=(-2, -1), keepdim=True)
+    answer = answer.double().cpu()
+    answer = answer - answer.mean(dim=(-2, -1), keepdim=True)
     window = kaiser_window(answer.shape[-1], 8.0).double()
     return images_beyond(answer * window[:, None] * window[None, :], factor)
 

@@ -168,7 +168,7 @@ def _shapes(one: Met) -> bool:
 def _alias_free(one: Met, layer: Any, *, last: bool) -> LayerFacts:
     record = layer.record
     up, down = record.up_factor, record.down_factor
-    filters = Resampling(up, down, layer.up_filter, layer.down_filter)
+    filters = Resampling(up, down, _at_hand(layer.up_filter), _at_hand(layer.down_filter))
     if one.replay is not None and one.replay.instead is not None:
         filters = one.replay.instead
     pattern = max(round(record.rate / record.rate_in), 1)
@@ -186,6 +186,11 @@ def _alias_free(one: Met, layer: Any, *, last: bool) -> LayerFacts:
     )
 
 
+def _at_hand(taps: Tensor | None) -> Tensor | None:
+    """Where filters are judged, on the CPU: the test signal is there."""
+    return None if taps is None else taps.cpu()
+
+
 def _stylegan2(one: Met) -> LayerFacts:
     """The filter runs after the transposed convolution; there is none around the leaky ReLU."""
     layer = next(part for part in one.module.modules() if isinstance(part, stylegan2.SynthesisLayer))
@@ -198,7 +203,7 @@ def _stylegan2(one: Met) -> LayerFacts:
         flat = replace(flat, noise_db=_db(noise, one.deviation**2))
     taps = cast(Tensor, layer.resample_filter) if layer.up > 1 else None
     ordinary = [Band(ORDINARY_SHARE * r / 2, (1 - ORDINARY_SHARE) * r / 2) for r in (rate_in, rate)]
-    filters = Resampling(layer.up, 1, taps, None)
+    filters = Resampling(layer.up, 1, _at_hand(taps), None)
     return LayerFacts(one.info.label, rate_in, rate, flat, filters, band_in=ordinary[0], band=ordinary[1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,10 +41,11 @@ def replay(
         return Replay(error)
     bare = plain_twin(layer)
     bare.record = replace(layer.record, rate_inside=max(layer.record.rate_in, layer.record.rate))
-    bare._buffers |= {'up_filter': bare.record.up_filter(), 'down_filter': None}
+    taps = bare.record.up_filter()
+    bare._buffers |= {'up_filter': None if taps is None else taps.to(features.device), 'down_filter': None}
     if _difference_db(bare, features, arguments, keywords, output) > AGREES_DB:
         return Replay(error)
-    return Replay(error, Resampling(bare.record.up_factor, 1, cast(Tensor | None, bare.up_filter), None))
+    return Replay(error, Resampling(bare.record.up_factor, 1, taps, None))
 
 
 def _difference_db(

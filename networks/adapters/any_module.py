@@ -41,9 +41,6 @@ class AnyModule(Inspectable):
         """
         self.module = module.eval().requires_grad_(False)
         self.latent_shape = latent_shape or ((z_dim,) if z_dim else _first_layer_input(module))
-        parameter = next(module.parameters(), None)
-        self._device = torch.device('cpu') if parameter is None else parameter.device
-        self._dtype = torch.float32 if parameter is None else parameter.dtype
         image, shapes = self._probe()
         self.info = GeneratorInfo(
             family='module',
@@ -68,7 +65,7 @@ class AnyModule(Inspectable):
         """z [batch, z_dim] itself, as the only latent: [batch, 1, z_dim]."""
         if z.ndim != 2 or z.shape[1] != self.info.z_dim:
             raise ValueError(f'this module needs z of shape [batch, {self.info.z_dim}], got {tuple(z.shape)}')
-        return z.to(self._device, self._dtype)[:, None]
+        return z.to(self._like)[:, None]
 
     def synthesize(
         self,
@@ -82,8 +79,13 @@ class AnyModule(Inspectable):
         """Images of latents [batch, 1, z_dim], float32. Raises `ValueError` when something is to be replaced."""
         if overrides:
             raise ValueError(f'this module has no buffer {next(iter(overrides))!r} to replace')
-        x = latents.to(self._device, self._dtype).reshape(latents.shape[0], *self.latent_shape)
+        x = latents.to(self._like).reshape(latents.shape[0], *self.latent_shape)
         return self.module(x).float()
+
+    @property
+    def _like(self) -> Tensor:
+        """Of the module's device and type, which may change: a picture goes on from the CPU when a GPU is lost."""
+        return next(self.module.parameters(), torch.empty(0))
 
     def _probe(self) -> tuple[Tensor, dict[str, tuple[torch.Size, torch.dtype]]]:
         """Image of a zero latent; shape and type of every image-like output below the module, in order of execution."""
@@ -102,7 +104,7 @@ class AnyModule(Inspectable):
         handles = [one.register_forward_hook(hook_for(name)) for name, one in self.module.named_modules() if name]
         try:
             with torch.no_grad():
-                image = self.module(torch.zeros(1, *self.latent_shape, device=self._device, dtype=self._dtype))
+                image = self.module(torch.zeros(1, *self.latent_shape).to(self._like))
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
             reason = ' '.join(str(error).split())
             raise ValueError(

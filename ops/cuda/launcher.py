@@ -81,8 +81,11 @@ def prepare(code: KernelCode, device: int) -> None:
 def launch(code: KernelCode, blocks: int, parameter: bytes, tensors: Sequence[Tensor]) -> None:
     """Run a kernel whose only parameter is a structure with these bytes, on torch's current stream of the tensors' device.
 
-    `tensors`: everything that the structure points to.  Nothing is waited for.  Raises `LaunchFailed`.
+    `tensors`: everything that the structure points to.  Nothing is waited for.  Raises `LaunchFailed`, and
+    `ValueError` for tensors of several devices.
     """
+    if len({one.device for one in tensors}) > 1:  # a kernel would take any address, and the device would be lost
+        raise ValueError(f'{code.name} needs all tensors on one device, got {[str(one.device) for one in tensors]}')
     device = tensors[0].device.index or 0
     function = _launcher.functions.get((device, code)) or _load(code, device)
     cupy = _launcher.cupy

@@ -170,6 +170,12 @@ def test_a_kernel_gets_its_parameters_as_one_value_on_the_stream_of_torch(launch
     assert values.tobytes()[:8] == X.data_ptr().to_bytes(8, 'little')
 
 
+def test_tensors_of_several_devices_are_refused_before_a_kernel_takes_their_addresses(launched: Any):
+    with pytest.raises(ValueError, match=r"bias_act needs all tensors on one device, got \['cpu', 'meta'\]"):
+        launcher.launch(bias_act.code_of(ACT, 0, half=False), 1, bytes(72), [X, X.to('meta')])
+    assert not launched.calls
+
+
 def test_too_little_memory_is_no_fault_of_the_kernel(launched: Any):
     launched.failure = CompileError('CUDA_ERROR_OUT_OF_MEMORY: out of memory')
     with pytest.raises(torch.OutOfMemoryError):

@@ -155,6 +155,16 @@ def test_only_chooses_by_a_part_of_the_id_or_a_glob_of_id_or_kind(tmp_path, caps
     assert code == 1 - found, 'a pattern that matches nothing must not look like success'
 
 
+def test_it_is_said_how_much_the_backend_that_was_asked_for_ran(monkeypatch, capsys):
+    monkeypatch.setattr('tests.golden.__main__.backends', lambda: {'torch': 'ready', 'cuda': 'no GPU'})
+    for backend in ('torch', 'cuda'):
+        main([str(DATA), '--only', 'upfirdn2d', '--backend', backend])
+        captured = capsys.readouterr()
+        assert captured.out.splitlines()[-1].endswith(' passed, 0 failed')
+        assert captured.err.startswith('0 of ') == (backend == 'cuda')
+        assert captured.err.endswith('ran on torch\n' if backend == 'torch' else 'cuda, which cannot be used: no GPU\n')
+
+
 def test_json_is_one_document_on_standard_output(tmp_path, capsys):
     code = main([str(write(tmp_path, {}, {})), '--json'])
     captured = capsys.readouterr()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 
-from ops.backend import use_backend
+from ops.backend import Usage, backends, note_usage, use_backend
 from tests.golden.fixture import FixtureError
 from tests.golden.runner import Outcome, run_folder
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     outcomes = []
     try:
-        with use_backend(options.backend):
+        with use_backend(options.backend), note_usage() as usage:
             for outcome in run_folder(options.folder, options.only):
                 outcomes.append(outcome)
                 if not options.json:
@@ -40,8 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({'cases': [_plain(one) for one in outcomes], 'passed': passed, 'failed': failed}, indent=1))
     if not outcomes:
         print(f'no case matches {options.only!r}' if options.only else 'the manifest lists no case', file=sys.stderr)
+    if options.backend != 'reference':
+        print(_share(usage, options.backend), file=sys.stderr)
     print(f'{passed} passed, {failed} failed', file=sys.stderr if options.json else sys.stdout)
     return 0 if passed and not failed else 1
+
+
+def _share(usage: Usage, backend: str) -> str:
+    """How much of the operators' work the backend that was asked for did; why it did none."""
+    own = sum(count for (_, ran), count in usage.calls.items() if ran == backend)
+    share = f'{own} of {sum(usage.calls.values())} calls of operators ran on {backend}'
+    state = backends()[backend]
+    return share if state == 'ready' else f'{share}, which cannot be used: {state}'
 
 
 def _plain(outcome: Outcome) -> dict[str, object]:

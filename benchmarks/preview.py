@@ -3,7 +3,7 @@
     python -m benchmarks.preview [--path PATH | --untrained T-1024] [--sides 512 256 128] [--rounds N] [--markdown]
 
 Every picture is moved a little further, as in a drag, and rendered whole and in part by the renderer of the window, with nothing
-measured. Gain: whole to part in the same round, median, lowest and highest; 'counted': by products of the layers, what the
+measured. Gain: whole to part in the same round, median, lowest and highest; 'counted': by the work of the layers, what the
 window predicts with. Error: largest difference to that cut of the whole picture, relative to the largest value; and its PSNR.
 """
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from networks.layers import runs_in_half
-from networks.parts import WINOGRAD, Interval, is_watched
+from networks.parts import READ_BY_WINOGRAD, WINOGRAD, Interval, is_watched, work
 from networks.stylegan2 import Generator, NoisePlan, SynthesisBlock, SynthesisLayer, SynthesisNetwork, ToRGBLayer
 from networks.variants import twin_of
 from ops.classic_picture import add_upsampled
@@ -178,7 +178,7 @@ def _reach(module: nn.Module) -> int:
 
 def part_modules(generator: Generator, columns: Interval, rows: Interval) -> tuple[Mapping[str, nn.Module], float]:
     """Twins of blocks and layers, by their paths, that compute these columns and rows of the picture; and how many times as
-    many products the whole takes. Tensors are shared. Raises `ValueError` where that is not possible, see `why_not`."""
+    much work the whole is. Tensors are shared. Raises `ValueError` where that is not possible, see `why_not`."""
     reason = why_not(generator)
     if reason is not None:
         raise ValueError(reason)
@@ -191,8 +191,10 @@ def part_modules(generator: Generator, columns: Interval, rows: Interval) -> tup
         twin._modules['conv1'] = _layer(block.conv1, part.between, part.features)
         modules[f'synthesis.b{block.side}'] = twin
     whole = (0, generator.img_resolution)
-    products = [_products(generator, block_parts(generator, *where)) for where in ((whole, whole), (columns, rows))]
-    return modules, products[0] / products[1]
+    whole_work, part_work = (
+        _work(generator, block_parts(generator, *one)) for one in ((whole, whole), (columns, rows))
+    )
+    return modules, whole_work / part_work
 
 
 def _layer(layer: SynthesisLayer, received: Rectangle, given: Rectangle) -> SynthesisLayer:
@@ -202,13 +204,20 @@ def _layer(layer: SynthesisLayer, received: Rectangle, given: Rectangle) -> Synt
     return twin
 
 
-def _products(generator: Generator, parts: list[BlockPart]) -> float:
+def _work(generator: Generator, parts: list[BlockPart]) -> float:
     """Of all convolutions of 3x3; what else there is grows with them."""
     total = 0.0
     for block, part in zip(_blocks(generator), parts, strict=True):
-        total += part.between.size * block.conv1.weight.numel() / WINOGRAD
+        channels, channels_in, *sides = block.conv1.weight.shape
+        total += work(
+            products=part.between.size * block.conv1.weight.numel() / WINOGRAD,
+            weights=channels * channels_in * (READ_BY_WINOGRAD if max(sides) > 1 else 1),
+            samples=part.between.size * (channels_in + channels),
+        )
         if not block.first:
-            total += part.received.size * block.conv0.weight.numel()
+            weights, given = block.conv0.weight.numel(), part.received.doubled().size
+            samples = part.received.size * block.conv0.weight.shape[1] + 2 * given * channels_in
+            total += work(products=part.received.size * weights, weights=weights, samples=samples)
     return total
 
 

@@ -25,6 +25,10 @@ Taps = tuple[int, int]
 """Of the up filter and of the down filter, along one axis."""
 WINOGRAD = 4
 """Products that 3x3 convolutions save by Winograd's algorithm for tiles of 4x4 results."""
+READ_BY_WINOGRAD = 36
+"""Numbers that it reads for each pair of channels: a weight, transformed."""
+FLOAT = 128
+"""Products that take as long as a number read from memory or written to it; fitted to measured gains (docs/dragging.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,37 +97,44 @@ def _cuts(shapes: Sequence[LayerShape], wanted: Interval, *, vertical: bool) -> 
     return cuts[::-1]
 
 
-def multiply_adds(shapes: Sequence[LayerShape], records: Sequence[LayerRecord]) -> float:
-    """Products that the layers need, whole or cut as `records` say; convolutions and filters as the kernels compute them."""
-    return sum(_products(replace(shape, record=record)) for shape, record in zip(shapes, records, strict=True))
+def work(*, products: float, weights: float, samples: float) -> float:
+    """Of a layer, in products: it multiplies while its weights are read, then its samples pass through memory."""
+    return max(products, FLOAT * weights) + FLOAT * samples
+
+
+def work_of(shapes: Sequence[LayerShape], records: Sequence[LayerRecord]) -> float:
+    """Of the layers, whole or cut as `records` say; convolutions and filters as the kernels compute them."""
+    return sum(_work(replace(shape, record=record)) for shape, record in zip(shapes, records, strict=True))
 
 
 def spared(whole: Generator, part: Generator) -> float:
-    """How many times as many products the first needs as the second, which computes a part of its pictures."""
+    """How many times as much work the first has as the second, which computes a part of its pictures."""
     shapes = [
         [LayerShape.of(cast(SynthesisLayer, one.synthesis.get_submodule(name))) for name in one.synthesis.layer_names]
         for one in (whole, part)
     ]
-    products = [multiply_adds(some, [shape.record for shape in some]) for some in shapes]
-    return products[0] / products[1]
+    whole_work, part_work = (work_of(some, [shape.record for shape in some]) for some in shapes)
+    return whole_work / part_work
 
 
-def _products(shape: LayerShape) -> float:
+def _work(shape: LayerShape) -> float:
     record, kernel = shape.record, shape.record.kernel
     whole = [record.sizes(vertical=vertical) for vertical in (False, True)]
     cuts = (record.cut_x, record.cut_y)
     (wide_in, wide), (high_in, high) = (
         one if cut is None else (cut.size_in, cut.size) for one, cut in zip(whole, cuts, strict=True)
     )
-    pixel = record.channels_in * record.channels * (kernel**2 / WINOGRAD if kernel > 1 else 1)
-    convolution = (wide_in + kernel - 1) * (high_in + kernel - 1) * pixel
+    pairs, between = record.channels_in * record.channels, (wide_in + kernel - 1) * (high_in + kernel - 1)
+    products = between * pairs * (kernel**2 / WINOGRAD if kernel > 1 else 1)
+    weights = pairs * (READ_BY_WINOGRAD if kernel > 1 else 1)
+    samples = wide_in * high_in * record.channels_in + (2 * between + wide * high) * record.channels
     if shape.taps_x == shape.taps_y == (1, 1):
-        return convolution
+        return work(products=products, weights=weights, samples=samples)
     inside_x, inside_y = wide * record.down_factor, high * record.down_factor
     per_sample = shape.taps_x[0] / record.up_factor
     up = (inside_x * high_in + inside_x * inside_y) * per_sample
     down = (wide * inside_y + wide * high) * shape.taps_x[1] * (2.5 if shape.radial else 1)
-    return convolution + record.channels * (up + down)
+    return work(products=products + record.channels * (up + down), weights=weights, samples=samples)
 
 
 def shapes_of(generator: nn.Module) -> tuple[LayerShape, ...] | str:

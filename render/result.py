@@ -97,7 +97,7 @@ class PartSize:
     side: int
     """Of the square, in pixels."""
     gain: float
-    """How many times as many products the whole picture takes as a part in its middle."""
+    """How many times as much work the whole picture is as a part in its middle: about how many times as long it takes."""
 
 
 Pace = Literal['steady', 'first', 'remembered']

@@ -77,6 +77,15 @@ def test_a_small_part_of_a_large_picture_is_several_times_less_work() -> None:
     assert part_modules(generator, (0, 256), (0, 256))[1] == 1
 
 
+def test_what_parts_of_a_large_picture_spare_is_about_what_was_measured() -> None:
+    with torch.device('meta'):  # shapes are all that counts
+        generator = Generator(512, 0, 512, 1024, 3, channel_base=32768, channel_max=512)
+    for side, gain in ((512, 2.1), (256, 4.4), (128, 7.0)):
+        place = (1024 - side) // 2, (1024 + side) // 2
+        predicted = part_modules(generator, place, place)[1]
+        assert gain / 1.4 < predicted < gain * 1.4, 'small layers wait for their weights: products alone promise 18'
+
+
 def test_networks_without_parts_say_why() -> None:
     assert 'residual' in str(why_not(small_stylegan2('resnet')))
     watched = small_stylegan2()

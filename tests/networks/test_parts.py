@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from networks.parts import LayerShape, aligned, cut_records, multiply_adds, needed, part_modules, shapes_of
+from networks.parts import LayerShape, aligned, cut_records, needed, part_modules, shapes_of, work_of
 from networks.schedule import Schedule, make_schedule
 from networks.stylegan3 import Generator
 from networks.variants import twin_of, with_buffers, with_submodules
@@ -138,10 +138,10 @@ def test_a_small_part_of_a_large_picture_is_several_times_less_work() -> None:
         LayerShape(record, (record.up_taps, record.down_taps), (record.up_taps, record.down_taps), False)
         for record in schedule.layers
     ]
-    whole = multiply_adds(shapes, schedule.layers)
-    quarter = multiply_adds(shapes, cut_records(shapes, (384, 640), (384, 640)))
+    whole = work_of(shapes, schedule.layers)
+    quarter = work_of(shapes, cut_records(shapes, (384, 640), (384, 640)))
     assert 4 < whole / quarter < 16
-    assert multiply_adds(shapes, cut_records(shapes, (0, 1024), (0, 1024))) == whole
+    assert work_of(shapes, cut_records(shapes, (0, 1024), (0, 1024))) == whole
 
 
 def test_rectangles_outside_of_the_picture_are_refused() -> None:

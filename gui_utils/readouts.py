@@ -22,10 +22,12 @@ _LOOK: dict[Level, tuple[theme.Colour, str]] = {
 }
 
 
-def heading(text: str) -> None:
-    """A line of larger bold text."""
+def heading(words: str, *, wraps: bool = False) -> None:
+    """A line of larger bold text. `wraps`: several, where the panel is narrow."""
     with theme.font(theme.BOLD, 1.15):
-        imgui.text_unformatted(text)
+        imgui.push_text_wrap_pos(0.0 if wraps else -1.0)
+        imgui.text_unformatted(words)
+        imgui.pop_text_wrap_pos()
 
 
 def text(words: str) -> None:

@@ -86,9 +86,9 @@ def shift_label(side: Side, model: GeneratorInfo | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """'76.2 ms', '3.4 s', '121 s'."""
+    """'7.2 ms', '193 ms', '3.4 s', '121 s'."""
     if seconds < 1:
-        return f'{1000 * seconds:.1f} ms'
+        return f'{1000 * seconds:.{0 if seconds >= 0.1 else 1}f} ms'
     return f'{seconds:.1f} s' if seconds < 10 else f'{seconds:.0f} s'
 
 

@@ -143,22 +143,25 @@ def _draw_map(state: LatentState, corner: ImVec2, size: ImVec2, cell: float) -> 
         for column in range(max(math.ceil(state.x - across), 0), math.floor(state.x + across) + 1):
             place = ImVec2(center.x + (column - state.x) * cell, y)
             seed = (column + LATTICE_ROW * row) % SEED_LIMIT
-            _draw_seed(canvas, place, seed, weights.get(seed, 0.0), em, left=corner.x)
+            _draw_seed(canvas, place, seed, weights.get(seed, 0.0), em, within=(corner, end))
     _draw_cross(canvas, center, em)
     canvas.pop_clip_rect()
 
 
-def _draw_seed(canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float, em: float, *, left: float) -> None:
+def _draw_seed(
+    canvas: imgui.ImDrawList, place: ImVec2, seed: int, weight: float, em: float, *, within: tuple[ImVec2, ImVec2]
+) -> None:
     faint = theme.faded(theme.FAINT_RGBA)
     if weight > 0:
         canvas.add_circle_filled(
             place, (0.2 + 0.45 * weight) * em, theme.faded(theme.rgba(theme.ACCENT, 0.25 + 0.5 * weight))
         )
     canvas.add_circle_filled(place, 0.14 * em, faint)
-    if place.x + 0.35 * em < left:
+    (low, high), size = within, imgui.calc_text_size(str(seed))
+    start = ImVec2(round(place.x + 0.35 * em), round(place.y - 1.25 * em))
+    if start.x < low.x or start.y < low.y or start.x + size.x > high.x or start.y + size.y > high.y:
         return  # half a number would be another number
-    colour = theme.faded(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED))
-    canvas.add_text(ImVec2(round(place.x + 0.35 * em), round(place.y - 1.25 * em)), colour, str(seed))
+    canvas.add_text(start, theme.faded(theme.rgba(theme.TEXT if weight > 0.5 else theme.MUTED)), str(seed))
 
 
 def _draw_cross(canvas: imgui.ImDrawList, center: ImVec2, em: float) -> None:

@@ -69,7 +69,7 @@ def _network_row(session: Session, key: ModelKey) -> Session:
 
 
 def _card(model: GeneratorInfo) -> None:
-    widgets.heading(model.title)
+    widgets.heading(model.title, wraps=True)
     classes = f', {model.class_count} classes' if model.class_count else ''
     widgets.text_muted(
         f'{model.resolution} pixels, {len(model.layers)} layers, {count_text(model.parameters)} parameters{classes}'

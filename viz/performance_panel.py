@@ -69,5 +69,5 @@ def _frame_plot(desk: Desk) -> None:
         Series('frame', np.roll(times.frames, -times.start), FRAMES),
         Series('panels', np.roll(times.panels, -times.start), FRAMES),
     )
-    top = float(max(20.0, 10 * np.ceil(times.frames.max() / 10)))
+    top = float(max(20.0, 10 * np.ceil(max(times.frames.max(), times.panels.max()) / 10)))
     plots.line_plot('##frames', series, y_label='ms', x_limits=(0, FRAME_TIMES - 1), y_limits=(0.0, top), height=9.0)

@@ -31,7 +31,7 @@ def test_before_a_picture_no_time_is_said() -> None:
 
 
 def test_the_time_of_a_first_picture_says_that_it_is_one() -> None:
-    assert render_time(speed_after(took(0.193, 'first'))) == 'first picture 193.0 ms'
+    assert render_time(speed_after(took(0.193, 'first'))) == 'first picture 193 ms'
 
 
 def test_the_first_time_does_not_weigh_on_the_next_ones() -> None:

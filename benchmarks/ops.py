@@ -40,6 +40,7 @@ from ops.filters import setup_filter
 from ops.memory import keep_freed_memory
 from ops.modulated_conv2d import modulated_conv2d
 from ops.upfirdn2d import downsample2d, upsample2d
+from render.models import use_full_float32
 
 _QUICK_SECONDS = 0.004
 """A backend that is quicker is timed several times a round."""
@@ -312,6 +313,9 @@ def main(options: Options) -> None:
     """Print the table."""
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.device == 'cuda' and not torch.cuda.is_available():
+        raise SystemExit(f'no GPU: {backends()["cuda"]}')
+    use_full_float32()
     if options.keep_freed:
         keep_freed_memory()
     states = backends()

@@ -1,5 +1,6 @@
 """Whole networks by the CUDA kernels: by their PTX on the CPU (slow), and on a GPU where there is one."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from networks import stylegan2, stylegan3
 from networks.discriminator import Discriminator
 from ops import backend
 from ops.backend import use_backend
+from render.graphs import CudaRecorder, GraphCache
 from render.models import ModelStore
 from render.renderer import Renderer
 from render.request import LatentSpec, RenderRequest, SynthesisSpec
@@ -96,6 +98,45 @@ def test_a_replayed_picture_equals_one_that_is_launched_step_by_step():
     for request in requests:
         assert torch.equal(replayed.tensor(request), steps.tensor(request))
     assert replayed._graphs.replays == 2 * (len(requests) - 1) - 1  # latents and pictures; the first is not moved
+
+
+@pytest.mark.gpu
+def test_what_cannot_be_recorded_runs_step_by_step_and_the_device_goes_on():
+    device = require_gpu()
+    graphs, x, here = GraphCache(CudaRecorder()), torch.full([4], 2.0, device=device), torch.cuda.current_stream()
+    for _ in range(3):
+        assert graphs.call('a', lambda x: x * x.sum().item(), (x,)).tolist() == [16.0] * 4
+    assert graphs.note().startswith('graphs: not recorded') and 'captur' in graphs.note()
+    assert torch.cuda.current_stream() == here
+    torch.cuda.empty_cache()
+    for number in range(3):
+        assert graphs.call('b', lambda x: x * 3, (x + number,)).tolist() == [6.0 + 3 * number] * 4
+    assert graphs.replays == 2
+
+
+@pytest.mark.gpu
+def test_a_graph_is_recorded_while_another_thread_uses_the_device():
+    device, ended, rounds = require_gpu(), threading.Event(), []
+
+    def total(x: Tensor) -> Tensor:
+        return torch.stack([x * number for number in range(100)]).sum(0)
+
+    def busy() -> None:
+        while not ended.is_set():
+            rounds.append(float(torch.ones(1000 + len(rounds), 1000).to(device).sum()))  # memory, copies, waiting
+
+    other = threading.Thread(target=busy)
+    other.start()
+    try:
+        graphs, x = GraphCache(CudaRecorder()), torch.ones(1000, 1000, device=device)
+        for key in range(5):
+            for _ in range(2):
+                found = graphs.call(key, total, (x,))
+            assert float(found[0, 0]) == sum(range(100))
+    finally:
+        ended.set()
+        other.join()
+    assert graphs.replays == 5 and rounds == [1e6 + 1000 * index for index in range(len(rounds))]
 
 
 @pytest.mark.gpu

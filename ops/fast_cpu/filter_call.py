@@ -29,6 +29,9 @@ from ops.filtered_lrelu import LreluSpec
 
 _STRIP = 140
 """Columns of the result that a job makes at most: their part of the grid fits the second-level cache; measured."""
+_TOGETHER = 3
+_NARROW = 64
+"""Batches of rows of the result that wait for each other, and up to how many columns: then the second cache holds their part of the grid."""
 _MOST_TAPS = 256
 """Of all phases and terms of a kernel together: its code has an instruction for each."""
 
@@ -113,12 +116,14 @@ def plan_steps(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, t
     blocks = -(-channels // lanes)
     segments, segment = segment_rows(down.y.size_out, blocks * strips, threads)
     columns, ring_columns = shape.columns(strip)
+    together = 1 if planar or shape.along_y_first or down.x.size_out > _NARROW else _TOGETHER
     clamp = NO_LIMIT if steps.clamp is None else steps.clamp
     harmless = min(0.999 * clamp / taps.largest, NO_LIMIT)
     tail = (channels, height, width, down.y.size_out, down.x.size_out, blocks, strips, strip, segments, segment)
     tail += (*align(up.y), first_x, shift_x, *taps.starts)
-    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless), columns * lanes, ring_columns * lanes)
-    jobs, scratch = blocks * strips * segments, shape.scratch_floats(strip)
+    tail += (float_bits(steps.slope), float_bits(clamp), float_bits(harmless))
+    tail += (columns * lanes, ring_columns * shape.spread, shape.ring(together), together)
+    jobs, scratch = blocks * strips * segments, shape.scratch_floats(strip, together)
     sizes = down.y.size_out, down.x.size_out
     return FilterPlan(shape, *sizes, jobs, tail, taps.values, scratch, torch.ones(channels), torch.zeros(channels))
 

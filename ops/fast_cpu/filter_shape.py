@@ -37,10 +37,12 @@ class FilterShape:
         'channels', 'height', 'width', 'new_height', 'new_width',
         'blocks', 'strips', 'strip', 'segments', 'segment',
         'first_y', 'shift_y', 'first_x', 'shift_x',
-        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'harmless', 'columns', 'ring_columns',
+        'taps_up_x', 'taps_up_y', 'taps_down_x', 'taps_down_y', 'slope', 'clamp', 'harmless',
+        'columns', 'part', 'ring', 'together',
     )  # fmt: skip
-    """Addresses, strides in floats, sizes. `columns`, `ring_columns`: floats of a row of the input and of the grid's ring in scratch memory.
-    `harmless`: inputs below this magnitude cannot reach the clamp."""
+    """Addresses, strides in floats, sizes. `columns`, `part`: floats of a row of the input and of a part of the grid's ring in scratch memory.
+    `ring`: parts of it.  `together`: batches of rows of the result that wait for each other.  `harmless`: inputs below this magnitude cannot
+    reach the clamp."""
 
     @property
     def name(self) -> str:
@@ -73,6 +75,14 @@ class FilterShape:
     def outputs(self) -> int:
         """Columns of the result that are computed together: a tile; their part of the grid is a block, of whole groups."""
         return next(count for count in (4, 3, *range(5, self.up + 1)) if count * self.down % self.up == 0)
+
+    @property
+    def lags(self) -> bool:
+        """Whether results along x are computed from what was there before the newest group of the grid, beside which they run.
+
+        With longer groups there are too few registers for that.
+        """
+        return self.up <= 2
 
     @property
     def tile_results(self) -> int:
@@ -110,11 +120,21 @@ class FilterShape:
         return self.reach + self.groups - 1
 
     @property
-    def grid_ring(self) -> int:
-        """Rows of the ring of rows of the grid, mostly filtered along x."""
-        step = self.results * self.down
-        rows = self.taps - self.down + max(self.grid_rows, step) + self.up - 1
-        return rows if self.grid_rows % step == 0 else rows + self.grid_rows
+    def step(self) -> int:
+        """Rows of the grid by which a batch of results is further down than the one before: a part of the grid's ring."""
+        return self.results * self.down
+
+    @property
+    def spread(self) -> int:
+        """Floats from one vector of a row of the ring to the next."""
+        return self.step * self.lanes
+
+    def ring(self, together: int) -> int:
+        """Parts of the ring of rows of the grid, mostly filtered along x, where so many batches of results wait for each other."""
+        rows = self.taps - self.down + (together - 1) * self.step + max(self.grid_rows, self.step) + self.up - 1
+        if self.grid_rows % self.step:
+            rows += self.grid_rows
+        return -(-rows // self.step)
 
     def columns(self, strip: int) -> tuple[int, int]:
         """Vectors of a row of the input and of a row of the ring, for `strip` columns of the result; odd, so that rows do not compete for the same
@@ -125,9 +145,13 @@ class FilterShape:
             ring = max(ring + self.carried_groups * self.up, (tiles + self.term_blocks - 1) * self.block)
         return tiles * self.wide_block + self.lead | 1, ring | 1
 
-    def scratch_floats(self, strip: int) -> int:
+    @property
+    def term_floats(self) -> int:
+        """Memory for terms that are filtered along y before x."""
+        return self.lanes * self.term_blocks * self.block * self.results * self.rank if self.along_y_first else 0
+
+    def scratch_floats(self, strip: int, together: int) -> int:
         """Memory that one job needs, for so many columns of the result."""
         columns, ring_columns = self.columns(strip)
-        terms = self.term_blocks * self.block * self.results * self.rank if self.along_y_first else 0
-        rows = self.grid_ring + self.results
-        return self.lanes * ((self.input_ring + self.grid_rows) * columns + rows * ring_columns + terms)
+        rows = self.ring(together) * self.step + self.results
+        return self.lanes * ((self.input_ring + self.grid_rows) * columns + rows * ring_columns) + self.term_floats

@@ -280,7 +280,7 @@ class Kernel:
         return Slot(self, self.integer(first) if isinstance(first, int) else first)
 
     @contextmanager
-    def loop(self, stop: Int | int, *, start: Int | int = 0, step: int = 1) -> Iterator[Int]:
+    def loop(self, stop: Int | int, *, start: Int | int = 0, step: Int | int = 1) -> Iterator[Int]:
         """The body runs for start, start + step, … below `stop`."""
         stop, function = self.integer(stop), self.builder.function
         index = self.slot(self.integer(start))
@@ -366,7 +366,7 @@ class Kernel:
         such a vector would touch two lines, a fifth of some kernels' time. So there is a variable; fetching it lets no pass take it away.
         """
         place = self.builder.alloca(_I32)
-        place.align = 4 * self.lanes
+        place.align = 4 * self.lanes  # type: ignore[assignment]
         Array(self, self.builder.bitcast(place, _POINTER)).prefetch()
 
     def _place(self, field: str) -> Any:

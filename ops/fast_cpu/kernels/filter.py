@@ -17,6 +17,8 @@ from ops.fast_cpu.filter_shape import FilterShape
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
 from ops.fast_cpu.kernels.rows import add, dot, layout, read_row, table, write_row, zeros
 
+_COLUMNS = 12
+"""Columns of the result of several batches of rows, so that what they have in common stays in the first cache; measured."""
 _SOON = 2
 """Columns of the result between a pixel that is fetched and one that is written; measured."""
 
@@ -59,24 +61,30 @@ class _Writer:
 
     def text(self) -> str:
         kernel, shape = self.kernel, self.shape
-        self.slope, self.clamp = kernel.number('slope'), kernel.number('clamp')
+        self.clamp = kernel.number('clamp')
         self.floor, self.harmless = kernel.constant(0.0) - self.clamp, kernel.number('harmless')
-        self.up_x = table(kernel.array('taps_up_x'), shape.up, shape.reach)
-        self.up_y = table(kernel.array('taps_up_y'), shape.up, shape.reach)
-        self.down_x = table(kernel.array('taps_down_x'), shape.rank, shape.taps)
-        self.down_y = table(kernel.array('taps_down_y'), shape.rank, shape.taps)
-        if shape.along_y_first and shape.nested:  # the sum is symmetric, and taps that are 1 belong to the first axis
-            self.down_x, self.down_y = self.down_y, self.down_x
         self.input = layout(self.number, 'input', planar=shape.planar)
         self.output = layout(self.number, 'output', planar=shape.planar)
-        columns, ring_columns = self.number['columns'], self.number['ring_columns']
+        columns, part = self.number['columns'], self.number['part']
         self.input_ring = kernel.scratch
         self.wide = self.input_ring.at(columns * shape.input_ring)
         self.grid_ring = self.wide.at(columns * shape.grid_rows)
-        self.kept = [self.grid_ring.at(ring_columns * (shape.grid_ring + n)) for n in range(shape.results)]
-        self.terms = self.grid_ring.at(ring_columns * (shape.grid_ring + shape.results))
+        self.terms = self.grid_ring.at(self.number['ring'] * part)
+        kept = self.terms.at(shape.term_floats)
+        self.kept = [kept.at(part // shape.step * n) for n in range(shape.results)]
         self._job(kernel.job)
         return kernel.finish()
+
+    def _table(self, name: str, rows: int, columns: int) -> list[list[Vec]]:
+        """Taps as vectors; each step of the work reads its own, so that none need a register for longer."""
+        return table(self.kernel.array(name), rows, columns)
+
+    def _down_taps(self, axis: str) -> list[list[Vec]]:
+        """Taps of the terms of the down filter."""
+        shape = self.shape
+        if shape.along_y_first and shape.nested:  # the sum is symmetric, and taps that are 1 belong to the first axis
+            axis = 'y' if axis == 'x' else 'x'
+        return self._table(f'taps_down_{axis}', shape.rank, shape.taps)
 
     def _job(self, job: Int) -> None:
         """One strip of columns of a segment of rows of a block of channels of a sample."""
@@ -99,7 +107,7 @@ class _Writer:
     def _rows(self, top: Int, bottom: Int, target: Array) -> None:
         """All rows of the job, streaming."""
         kernel, shape, number = self.kernel, self.shape, self.number
-        first = number['shift_y'] + top * shape.down
+        first = self.first_row = number['shift_y'] + top * shape.down
         last = number['shift_y'] + (bottom - 1) * shape.down + shape.taps
         before = first // shape.up
         end = (first + (shape.taps + (shape.results - 1) * shape.down + shape.up - 1)) // shape.up
@@ -114,15 +122,14 @@ class _Writer:
             row, here = group * shape.up, next_output.get()
             self.fetched = next_input.get(), target.at(here * number['output_row'])
             stop = last.minimum(row + shape.grid_rows)
-            done = (stop - number['shift_y'] - shape.taps - here * shape.down + 2 * shape.down).maximum(shape.down)
-            batches = (done // shape.down - 1) // shape.results
             self._along_y(group)
             self._along_x(row, first.maximum(row) - row, stop - row)
-            with kernel.loop(here + batches * shape.results, start=here, step=shape.results) as index:
-                self._result_rows(index, shape.results, target)
-            next_output.set(here + batches * shape.results)
-        with kernel.loop(bottom, start=next_output.get()) as index:
-            self._result_rows(index, 1, target)
+            complete = ((stop - self.first_row - shape.taps + shape.down).maximum(0)) // shape.down + top - here
+            is_last = stop >= last
+            batches = kernel.pick(is_last, complete + (shape.results - 1), complete) // shape.results
+            with kernel.when(kernel.any_of(is_last, batches >= number['together'])):
+                self._results((here - top) // shape.results, batches, top, bottom, target)
+                next_output.set(here + batches * shape.results)
 
     def _input_row(self, index: Int) -> None:
         """Input row number `index` of the strip, scaled, plus bias, into its ring."""
@@ -157,20 +164,24 @@ class _Writer:
         rows = [((group + (k + ring)) % ring) * columns for k in range(shape.reach + shape.groups - 1)]
         sources = [self.input_ring.at(row) for row in rows]
         targets = [self.wide.at(columns * n) for n in range(shape.grid_rows)]
+        taps = self._table('taps_up_y', shape.up, shape.reach)
         with kernel.loop(self.tiles * shape.wide_block + shape.lead) as column:
             samples = [source.load(column * lanes) for source in sources]
-            for target, value in zip(targets, self._upsampled_groups(samples, shape.groups, self.up_y), strict=True):
+            for target, value in zip(targets, self._upsampled_groups(samples, shape.groups, taps), strict=True):
                 target.store(value, column * lanes)
 
     def _along_x(self, first: Int, start: Int, stop: Int) -> None:
         """Rows `start` … `stop` of those, the first of which is number `first`: upsampled along x, activated, filtered down along x."""
-        kernel, number = self.kernel, self.number
+        kernel, shape, number = self.kernel, self.shape, self.number
         small = kernel.all_below(self.peak.get(), self.harmless)
         with kernel.either(small) as (harmless, large):
             for branch, clamped in ((harmless, False), (large, True)):
-                with branch, kernel.loop(stop, start=start) as row:
-                    source, target = self.wide.at(row * number['columns']), self._grid_row(first + row)
-                    self._row_along_x(row, source, target, clamped=clamped)
+                with branch:
+                    self.up_x, self.down_x = self._table('taps_up_x', shape.up, shape.reach), self._down_taps('x')
+                    self.slope = kernel.number('slope')
+                    with kernel.loop(stop, start=start) as row:
+                        source, target = self.wide.at(row * number['columns']), self._grid_row(first + row)
+                        self._row_along_x(row, source, target, clamped=clamped)
 
     def _row_along_x(self, row: Int, source: Array, target: Array, *, clamped: bool) -> None:
         """Row number `row` of a round: tile by tile, whose last values of the grid stay in registers for the next one."""
@@ -179,14 +190,15 @@ class _Writer:
         values = self._upsampled_groups(samples, shape.carried_groups, self.up_x)
         carried = self._activated(values, clamped=clamped)
         if shape.along_y_first:
-            self._store(target, carried)
-            carried, target = [], target.at(len(carried) * lanes)
+            self._store(target, carried, apart=shape.spread)
+            carried, target = [], target.at(len(carried) * shape.spread)
         slots = [kernel.slot(value) for value in carried]
+        fetch = self._fetch(row)
         with kernel.loop(self.tiles) as tile:
-            self._fetch(row, tile)
+            fetch(tile)
             here = source.at((tile * shape.wide_block + shape.carried_groups) * lanes)
             samples = [here.load(k * lanes) for k in range(shape.wide_block + shape.reach - 1)]
-            place = target.at(tile * (shape.tile_results * lanes))
+            place = target.at(tile * (shape.tile_results * shape.spread))
             window = self._tile_along_x([slot.get() for slot in slots], samples, place, clamped=clamped)
             for slot, value in zip(slots, window[shape.block :], strict=False):
                 slot.set(value)
@@ -198,42 +210,46 @@ class _Writer:
             values = self._upsampled(samples[n : n + shape.reach], self.up_x)
             values = self._activated(values, clamped=clamped)
             if shape.along_y_first:
-                self._store(place, values, n * shape.up)
+                self._store(place, values, n * shape.up, apart=shape.spread)
                 continue
-            window = window + values
-            while done < shape.outputs and len(window) >= shape.skipped + done * shape.down + shape.taps:
+            before, window = len(window), window + values
+            known = before if shape.lags and n < shape.wide_block - 1 else len(window)
+            while done < shape.outputs and known >= shape.skipped + done * shape.down + shape.taps:
                 some = dict(enumerate(window[shape.skipped + done * shape.down :][: shape.taps]))
                 found = [self._filtered(some, taps, term, None, one=True) for term, taps in enumerate(self.down_x)]
-                self._store(place, found, done * shape.rank)
+                self._store(place, found, done * shape.rank, apart=shape.spread)
                 done += 1
         return window
 
-    def _store(self, place: Array, values: list[Vec], first: int = 0) -> None:
-        """Vectors one after the other, from number `first` on."""
+    def _store(self, place: Array, values: list[Vec], first: int = 0, *, apart: int) -> None:
+        """Vectors `apart` floats from one to the next, from number `first` on."""
         for n, value in enumerate(values, first):
-            place.store(value, n * self.shape.lanes)
+            place.store(value, n * apart)
 
-    def _fetch(self, row: Int, tile: Int) -> None:
-        """Have a tile of what will be read or written next fetched; where vectors may lie in two lines, both."""
+    def _fetch(self, row: Int) -> Callable[[Int], None]:
+        """What has, at a tile, a part of what will be read or written next fetched: each row its share of a tile's columns.
+
+        Where vectors may lie in two lines, both are fetched.
+        """
         kernel, shape, number = self.kernel, self.shape, self.number
-        if shape.planar:
-            return
+        reads, writes = -(-shape.wide_block // shape.up), -(-shape.outputs // shape.down)
         next_input, next_result = self.fetched
         source = self.source.at((number['first_y'] + next_input + row // shape.up) * self.input.row)
-        source = source.at((self.first_column + (tile * shape.wide_block + shape.lead)) * self.input.pixel)
-        target = next_result.at(row // shape.down * self.output.row + tile * (self.output.pixel * shape.outputs))
+        source = source.at((self.first_column + shape.lead + row % shape.up * reads) * self.input.pixel)
+        target = next_result.at(row // shape.down * self.output.row + row % shape.down * writes * self.output.pixel)
 
-        def fetch(offset: int) -> None:
-            with kernel.when(row % shape.up < 1):
-                for column in range(shape.wide_block):
-                    source.prefetch(self.input.pixel * column + offset, cache=2)
-            with kernel.when(row % shape.down >= shape.down - 1):
-                for column in range(shape.outputs):
-                    target.prefetch(self.output.pixel * column + offset, cache=2)
+        def fetch(tile: Int) -> None:
+            if shape.planar:
+                return
+            places = [source.at((tile * shape.wide_block + n) * self.input.pixel) for n in range(reads)]
+            places += [target.at((tile * shape.outputs + n) * self.output.pixel) for n in range(writes)]
+            for place in places:
+                place.prefetch(cache=2)
+            with kernel.when(number['channels'] % shape.lanes >= 1):
+                for place in places:
+                    place.prefetch(shape.lanes - 1, cache=2)
 
-        fetch(0)
-        with kernel.when(number['channels'] % shape.lanes >= 1):
-            fetch(shape.lanes - 1)
+        return fetch
 
     def _activated(self, values: list[Vec], *, clamped: bool) -> list[Vec]:
         """Values of the grid after the activation."""
@@ -256,8 +272,16 @@ class _Writer:
         return [even + odd for even, odd in pairs] + [even - odd for even, odd in reversed(pairs)]
 
     def _grid_row(self, index: Int) -> Array:
-        """Where row `index` of the grid is kept, filtered along x, until it is filtered along y."""
-        return self.grid_ring.at((index % self.shape.grid_ring) * self.number['ring_columns'])
+        """Where row `index` of the grid is kept, filtered along x, until it is filtered along y: `spread` from one vector to the next."""
+        shape, row = self.shape, index - self.first_row
+        return self._ring_part(row // shape.step).at(row % shape.step * shape.lanes)
+
+    def _ring_part(self, number: Int) -> Array:
+        """Where part number `number` of the grid is kept, which is as many rows as a batch of results is further down than the one before.
+
+        Of each vector of a row, those of the other rows lie beside it: they are read together.
+        """
+        return self.grid_ring.at(number % self.number['ring'] * self.number['part'])
 
     def _used(self, term: int) -> list[int]:
         """The taps of a term that are not zero."""
@@ -282,27 +306,43 @@ class _Writer:
         assert total is not None
         return total
 
-    def _result_rows(self, index: Int, count: int, target: Array) -> None:
-        """`count` rows of the result from number `index` on, from the rows of the grid."""
+    def _results(self, first: Int, batches: Int, top: Int, bottom: Int, target: Array) -> None:
+        """Batches of rows of the result from number `first` on, some columns at a time: those of the next batch need what the first cache holds."""
+        kernel, shape = self.kernel, self.shape
+        at_once = self.width
+        if not (shape.planar or shape.along_y_first):
+            at_once = kernel.pick(batches < 2, self.width, kernel.integer(max(4, _COLUMNS // shape.rank)))
+        with kernel.loop(self.width, step=at_once) as left:
+            right = self.width.minimum(left + at_once)
+            with kernel.loop(first + batches, start=first) as batch:
+                self._batch(batch, top + batch * shape.results, bottom, target, left, right)
+
+    def _batch(self, batch: Int, index: Int, bottom: Int, target: Array, left: Int, right: Int) -> None:
+        """Rows of the result from number `index` on, as far as they are above `bottom`, from the rows of the grid."""
         kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
-        first = self.number['shift_y'] + index * shape.down
-        rows = [self._grid_row(first + n) for n in range((count - 1) * shape.down + shape.taps)]
-        targets = [target.at((index + n) * self.output.row) for n in range(count)]
+        count = (shape.results - 1) * shape.down + shape.taps
+        parts = [self._ring_part(batch + n) for n in range(-(-count // shape.step))]
+        rows = [parts[n // shape.step].at(n % shape.step * lanes) for n in range(count)]
+        first = target.at(index * self.output.row)
+        targets = [target.at((index + n) * self.output.row) for n in range(shape.results)]
+        self.down_y = self._down_taps('y')
         if shape.along_y_first:
-            self._down_by_terms(rows, count)
+            self.down_x = self._down_taps('x')
+            self._down_by_terms(rows, shape.results)
         else:
-            with kernel.loop(self.width) as column:
+            targets = [place.where(index + n < bottom, first) for n, place in enumerate(targets)]
+            with kernel.loop(right, start=left) as column:
                 self._fetch_results(targets, column)
-                for total, place, kept in zip(
-                    self._down_along_y(rows, column, count), targets, self.kept, strict=False
-                ):
+                totals = self._down_along_y(rows, column, shape.results)
+                for total, place, kept in reversed(list(zip(totals, targets, self.kept, strict=True))):
                     if shape.planar:
                         kept.store(total, column * lanes)
                     else:
                         place.store(total, column * self.output.pixel)
         if shape.planar or shape.along_y_first:
-            for row, place in zip(self.kept, targets, strict=False):
-                write_row(kernel, row, place, self.output, self.width)
+            for n, (row, place) in enumerate(zip(self.kept, targets, strict=True)):
+                with kernel.when(index + n < bottom):
+                    write_row(kernel, row, place, self.output, self.width)
 
     def _fetch_results(self, targets: list[Array], column: Int) -> None:
         """Have pixels fetched that will soon be written: a store that waits for its line holds up loads behind it."""
@@ -315,7 +355,7 @@ class _Writer:
         shape = self.shape
         totals: list[Vec | None] = [None] * count
         for term, taps in enumerate(self.down_y):
-            samples = [row.load((column * shape.rank + term) * shape.lanes) for row in rows]
+            samples = [row.load((column * shape.rank + term) * shape.spread) for row in rows]
             for n in range(count):
                 window = dict(enumerate(samples[n * shape.down :][: shape.taps]))
                 totals[n] = self._filtered(window, taps, term, totals[n], one=False)
@@ -331,16 +371,16 @@ class _Writer:
                 for result, kept in enumerate(self.kept[:count]):
                     first = result * shape.rank
                     sums = self._sums_along_x(lambda n, term, first=first: terms.load(n * each + first + term))
-                    self._store(kept.at((block - delay) * (shape.outputs * lanes)), sums)
+                    self._store(kept.at((block - delay) * (shape.outputs * lanes)), sums, apart=lanes)
             with kernel.when(block < self.tiles + (delay - 1)), kernel.loop(shape.block) as column:
                 place = terms.oldest().at(column * (each * lanes))
-                samples = [row.load((block * shape.block + column) * lanes) for row in rows]
+                samples = [row.load((block * shape.block + column) * shape.spread) for row in rows]
                 for result in range(count):
                     window = dict(enumerate(samples[result * shape.down :][: shape.taps]))
                     found = [
                         self._filtered(window, taps, term, None, one=True) for term, taps in enumerate(self.down_y)
                     ]
-                    self._store(place, found, result * shape.rank)
+                    self._store(place, found, result * shape.rank, apart=lanes)
             terms.rotate()
 
     def _sums_along_x(self, load: Callable[[int, int], Vec]) -> list[Vec]:

@@ -13,8 +13,6 @@ _MOST = 4
 """Repetitions of a first picture."""
 _MOST_SECONDS = 0.5
 """That they take together: whoever opens a slow generator does not wait for them."""
-_WAITED_SECONDS = 2.0
-"""Of a first picture that asked for kernels: most of that may have been waiting, so it is made again once up to here."""
 _STEADY = 0.75
 """A picture that took more than this share of the time of the one before is as quick as it gets."""
 
@@ -39,21 +37,20 @@ class Pacing:
 
         The bits do not depend on the repetitions: equal requests give equal pictures.
         """
-        is_new, asked = generator not in self._asked, library.asked()
+        is_new, waited = generator not in self._asked, library.waited()
         result, spent = self._once(generator, render), 0.0
         if not (self._repeats and is_new and result.pace == 'first') or result.provisional:
             return result
-        most = _MOST_SECONDS if library.asked() == asked else _WAITED_SECONDS
+        before = result.seconds - (library.waited() - waited)
         for _ in range(_MOST):
-            before = result.seconds
-            if spent + before > most or is_stale():
+            if spent + before > _MOST_SECONDS or is_stale():
                 break
-            most = _MOST_SECONDS
             forget()
             result = self._once(generator, render)
             spent += result.seconds
             if result.seconds > _STEADY * before:
                 break
+            before = result.seconds
         return result
 
     def _once(self, generator: Inspectable, render: Callable[[], RenderResult]) -> RenderResult:

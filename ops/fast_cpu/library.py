@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ class _Library:
     """Why compiled kernels are not kept on the disk."""
     compiled: int = 0
     loaded: int = 0
+    waited: float = 0.0
+    """Seconds."""
     thread: threading.Thread | None = None
     early: bool = False
     """Whether the thread shall begin with what `ops.fast_cpu.early` names."""
@@ -68,8 +71,7 @@ def get(shape: Shape) -> int | None:
         return None
     _request(shape)
     if rule == 'wait':
-        with _library.changed:
-            _library.changed.wait_for(lambda: shape not in _library.pending, _LONGEST_WAIT)
+        _wait_for(lambda: shape not in _library.pending, _LONGEST_WAIT)
     return _library.ready.get(shape)
 
 
@@ -142,8 +144,20 @@ def use_policy(rule: Policy) -> Iterator[None]:
 
 def wait(seconds: float = _LONGEST_WAIT) -> bool:
     """Wait until everything asked for is compiled or has failed; False if that takes longer than `seconds`."""
+    return _wait_for(lambda: not _library.pending and not _library.early, seconds)
+
+
+def waited() -> float:
+    """Seconds that this program has waited for kernels so far."""
+    return _library.waited
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float) -> bool:
     with _library.changed:
-        return _library.changed.wait_for(lambda: not _library.pending and not _library.early, seconds)
+        started = time.perf_counter()
+        happened = _library.changed.wait_for(condition, seconds)
+        _library.waited += time.perf_counter() - started
+        return happened
 
 
 def status() -> str:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,6 +91,17 @@ def test_only_the_background_thread_imports_the_compiler():
         [sys.executable, '-c', program], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
     assert output == "{'kernel compiler'} 1 kernels compiled, 0 read from the disk\n"
+
+
+def test_what_was_waited_for_kernels_is_known(monkeypatch):
+    monkeypatch.setattr(library, '_library', library._Library(policy='wait'))
+    assert library.waited() == 0
+    started = time.perf_counter()
+    call()
+    first = library.waited()
+    assert 0 < first < time.perf_counter() - started
+    call()
+    assert library.waited() == first, 'it was there'
 
 
 def test_a_second_start_reads_the_kernel_from_the_disk(monkeypatch):

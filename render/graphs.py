@@ -163,7 +163,7 @@ class GraphCache:
             cause = error.__context__ or error  # the end of a failed recording complains once more, and of less
             if trouble(cause) == 'lost':
                 raise cause from None  # the device itself is in trouble: not for us
-            self._refused[key] = ' '.join(str(cause).split())[:160]
+            self._refused[key] = (str(cause).splitlines() or [''])[0][:160]
             _log.warning('a CUDA graph could not be recorded: %s', cause)
             return None
         while len(self._entries) >= self._limit:

@@ -73,8 +73,12 @@ class FilterShape:
 
     @property
     def outputs(self) -> int:
-        """Columns of the result that are computed together: a tile; their part of the grid is a block, of whole groups."""
-        return next(count for count in (4, 3, *range(5, self.up + 1)) if count * self.down % self.up == 0)
+        """Columns of the result that are computed together: a tile; their part of the grid is a block, of whole groups.
+
+        Of long groups one is enough: two leave too few registers.
+        """
+        counts = (2, 4, 3) if self.up >= 4 else (4, 3)
+        return next(count for count in (*counts, *range(5, self.up + 1)) if count * self.down % self.up == 0)
 
     @property
     def lags(self) -> bool:

@@ -19,7 +19,7 @@ MAX_SAMPLES = 1_000_000
 def analyze(options: AnalyzeOptions) -> int:
     """Carry out the command; returns the exit code. Raises `BadFile`, `ValueError`, `WrongUsage`.
 
-    Where nothing could be measured, the answer for programs holds null and the reason, and `BadFile` says it to people.
+    Where nothing could be measured, the answer for programs is null and the reason; to people `BadFile` says it.
     """
     samples = _samples(options)
     handler = HANDLERS.get(options.what)
@@ -40,10 +40,10 @@ def analyze(options: AnalyzeOptions) -> int:
         _write(options, found, result)
     if options.json:
         print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
-    elif not found.nothing:
-        print('\n'.join(found.lines))
+        return 0
     if found.nothing:
         raise BadFile('not-measurable', found.nothing)
+    print('\n'.join(found.lines))
     return 0
 
 

@@ -16,6 +16,7 @@ from networks.info import GeneratorInfo
 from networks.sources import is_function, open_model, resolve
 from ops.memory import keep_freed_memory
 from render.request import ModelKey
+from render.rescue import NO_ROOM, lost, trouble
 
 MAX_MODELS = 2
 LoadProgress = Callable[[float, str], None]
@@ -58,6 +59,8 @@ class ModelStore:
         if self.device.type == 'cuda':
             use_full_float32()
         keep_freed_memory()
+        self.note = ''
+        """Why models are on the CPU though a GPU was asked for; empty while all is well."""
         self._opener = opener
         self._models: OrderedDict[ModelKey, Inspectable] = OrderedDict()
         self._lock = threading.Lock()
@@ -147,8 +150,22 @@ class ModelStore:
         raise BadFile('changing', f'{shown(path)} changes while it is read; try again when it is complete.')
 
     def _load(self, path: str, network: str, allow_code: bool, on_progress: LoadProgress | None) -> Inspectable:
-        with torch.no_grad():
-            return self._opener(path, self.device, allow_code=allow_code, network=network, on_progress=on_progress)
+        """The model on the device; on the CPU, for good, where the GPU is lost or has no room for a first model."""
+
+        def opened() -> Inspectable:
+            with torch.no_grad():
+                return self._opener(path, self.device, allow_code=allow_code, network=network, on_progress=on_progress)
+
+        try:
+            return opened()
+        except RuntimeError as error:
+            kind = trouble(error) if self.device.type == 'cuda' else None
+            if kind is None or (kind == 'memory' and self._models):
+                raise  # of a second model a sentence says that there is no room, and the first stays
+            _log.warning('the device failed: %s', error)
+            self.note = lost(error) if kind == 'lost' else NO_ROOM
+        self.leave_gpu()
+        return opened()
 
 
 def _identity(file: Path) -> tuple[int, int, int]:

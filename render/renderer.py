@@ -156,7 +156,7 @@ class Renderer:
     def _device_notes(self) -> tuple[str, ...]:
         """What happened to the device, and whether pictures are replayed, for the performance panel."""
         graphs = self._graphs.note() if self.models.device.type == 'cuda' else ''
-        return tuple(note for note in (graphs, interop.note(), self._rescue.note) if note)
+        return tuple(note for note in (graphs, interop.note(), self._rescue.note or self.models.note) if note)
 
     def power(self, request: RenderRequest, is_stale: IsStale = never) -> Tensor:
         """Power spectrum [height, width] of what `request` shows. For averages: what the view remembers stays."""

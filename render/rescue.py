@@ -1,18 +1,24 @@
 """When a GPU gives up in the middle: the picture keeps coming, from the CPU if need be, and says why."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 
-from render.models import ModelStore
+if TYPE_CHECKING:
+    from render.models import ModelStore
 
 Trouble = Literal['memory', 'lost']
 Answer = TypeVar('Answer')
 DROPPED = 'device: the GPU had too little memory for a moment, so pictures that were kept for later were dropped'
 TOO_SMALL = (
     'device: the GPU has too little memory for this picture, so the CPU renders; start again with a smaller model'
+)
+NO_ROOM = (
+    'device: the GPU has too little memory for this model, so the CPU renders; start again when others have left it'
 )
 LOST = 'device: the GPU stopped answering ({}), so the CPU renders; start again to use it'
 _log = logging.getLogger(__name__)
@@ -28,6 +34,11 @@ def trouble(error: BaseException) -> Trouble | None:
     if 'out of memory' in text and ('CUDA' in text or 'cuda' in text):
         return 'memory'
     return 'lost' if isinstance(error, torch.AcceleratorError) or 'CUDA error' in text else None
+
+
+def lost(error: BaseException) -> str:
+    """The note that the device is gone."""
+    return LOST.format(' '.join(str(error).split())[:80])
 
 
 class Rescue:
@@ -66,7 +77,7 @@ class Rescue:
                 raise
             _log.warning('the device failed: %s', error)
             if kind == 'lost':
-                self.note = LOST.format(' '.join(str(error).split())[:80])
+                self.note = lost(error)
             return [], kind
 
 

@@ -40,6 +40,8 @@ def open_source(source: Source, device: Device) -> tuple[ModelStore, ModelKey, G
     store = ModelStore(choose_device(device))
     with progress_bar() as report:
         key, info = store.open(source.path, source.network, allow_code=source.allow_code, on_progress=report)
+    if store.note:
+        say(store.note)
     if source.wanted is not None and source.wanted.sha256 != key.sha256:
         say(f'{source.path} is not the file that the session was made with.')
     return store, key, info

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from networks.adapters.base import Inspectable
+from networks.sources import open_model
 from render.graphs import CudaRecorder, GraphCache, Recording, can_record, key_of
 from render.models import ModelStore
 from render.renderer import Renderer, make_latents
@@ -112,6 +114,35 @@ def test_a_drag_goes_on_when_the_device_is_lost_in_the_middle(monkeypatch):
     assert all((a.image == b.image).all() for a, b in zip(results, expected, strict=True))
     assert results[1].device == 'CPU' and any('GPU stopped answering' in note for note in results[1].notes)
     assert store.get(key) is not adapter  # its weights were on the device
+
+
+@pytest.mark.parametrize(
+    ('error', 'words'), [(MEMORY, 'too little memory for this model'), (LOST, 'stopped answering')]
+)
+def test_a_model_that_the_gpu_cannot_take_is_opened_on_the_cpu(error, words):
+    store = ModelStore('cpu', opener=refusing_gpu(error))
+    store.device = torch.device('cuda')
+    key, _ = store.open('demo:')
+    result = Renderer(store).render(RenderRequest(key))
+    assert result.image is not None and result.device == 'CPU' and any(words in note for note in result.notes)
+
+
+def test_a_second_model_without_room_leaves_the_first_on_the_gpu():
+    store = ModelStore('cpu', opener=refusing_gpu(MEMORY))
+    store.open('demo:')
+    store.device = torch.device('cuda')
+    with pytest.raises(torch.OutOfMemoryError):
+        store.open('demo:aliased')
+    assert store.device.type == 'cuda' and len(store) == 1 and not store.note
+
+
+def refusing_gpu(error: Exception) -> Callable[..., Inspectable]:
+    def opener(path, device, **options) -> Inspectable:
+        if device.type == 'cuda':
+            raise error
+        return open_model(path, device, **options)
+
+    return opener
 
 
 def failing_once(method: Callable[..., Tensor]) -> Callable[..., Tensor]:

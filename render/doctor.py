@@ -76,18 +76,33 @@ def _operator_report() -> dict[str, Any]:
     try:
         import torch
 
-        from networks.stylegan3 import Generator
         from ops.backend import backends, kernel_notes, report
 
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        options: dict[str, Any] = {'channel_base': 256, 'channel_max': 8, 'num_layers': 4}
-        generator = Generator(8, 0, 8, 16, 3, **options).eval().requires_grad_(False).to(device)
-        with torch.inference_mode():
-            for _ in range(2):  # what lacks its kernel declines from the second call on
-                generator(torch.zeros(1, 8, device=device))
-        return {'backends': backends(), 'kernels': kernel_notes(), 'operators': report()}
+        failure = ''
+        if torch.cuda.is_available():
+            try:
+                _small_picture('cuda')
+            except Exception as error:  # a GPU that torch sees and cannot use
+                failure = _sentence(error)
+        if failure or not torch.cuda.is_available():
+            _small_picture('cpu')
+        states = {**backends(), 'cuda': failure} if failure else backends()
+        return {'backends': states, 'kernels': kernel_notes(), 'operators': report()}
     except Exception as error:  # see above
         return {'backends': {}, 'kernels': {}, 'operators': {'all': _sentence(error)}}
+
+
+def _small_picture(device: str) -> None:
+    """Have the operators called on a device."""
+    import torch
+
+    from networks.stylegan3 import Generator
+
+    options: dict[str, Any] = {'channel_base': 256, 'channel_max': 8, 'num_layers': 4}
+    generator = Generator(8, 0, 8, 16, 3, **options).eval().requires_grad_(False).to(device)
+    with torch.inference_mode():
+        for _ in range(2):  # what lacks its kernel declines from the second call on
+            generator(torch.zeros(1, 8, device=device))
 
 
 def _ffmpeg() -> str:

@@ -20,6 +20,9 @@ from torch import nn
 import visualizer
 from networks.checkpoint import Checkpoint, load_generator, save_checkpoint
 from networks.sampling import image_to_uint8, seed_to_z
+from networks.stylegan3 import Generator
+from ops.backend import backends
+from render.doctor import _operator_report
 from render.png_session import load_carried_session
 from tests.networks.pickle_writer import write_snapshot
 from tests.networks.small import small_ladder, small_stylegan2
@@ -437,6 +440,23 @@ def test_doctor_says_what_is_missing(missing, tmp_path):
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert all(f'no {name} on this machine' in done.stdout for name in missing), done.stdout
     assert not re.search(r'^  (fourier_features|synthesis_layer) +cpu', done.stdout, re.MULTILINE), done.stdout
+
+
+def test_doctor_names_a_gpu_that_fails_and_goes_on_with_the_cpu(monkeypatch):
+    known, move = backends(), Generator.to
+
+    def to(generator, device):
+        if device == 'cuda':
+            raise RuntimeError('CUDA error: all CUDA-capable devices are busy or unavailable')
+        return move(generator, device)
+
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(Generator, 'to', to)
+    report = _operator_report()
+    assert report['backends']['cuda'].startswith(
+        'not usable: RuntimeError: CUDA error: all CUDA-capable devices are busy'
+    )
+    assert report['backends']['cpu'] == known['cpu'] and 'synthesis_layer' in report['operators']
 
 
 def test_a_console_without_our_characters_still_gets_the_answer(models):

@@ -126,7 +126,7 @@ PARTS: dict[int, tuple[Step, ...]] = {
         Step('doctor', ('{python}', 'visualizer.py', 'doctor'), 60, 60, ('tyro',)),
         Step('a headless window', ('{python}', 'visualizer.py', 'window', 'demo:', '--headless', '--size', '1280x800',
              '--screenshot', '{out}/window.png'), 60, 20, ('imgui_bundle',)),
-        tests('everything marked gpu', 200, 'tests/ops', 'tests/networks', 'tests/render', 'tests/training'),
+        tests('everything marked gpu', 200, '--continue-on-collection-errors', 'tests/ops', 'tests/networks', 'tests/render', 'tests/training'),
     ),
 }  # fmt: skip
 """In the order in which they run."""

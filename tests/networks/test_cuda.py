@@ -27,8 +27,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def images(network: nn.Module, **options: bool) -> Tensor:
+def images(network: nn.Module, **options: object) -> Tensor:
     torch.manual_seed(1)
+    if isinstance(network, stylegan2.Generator):
+        options['noise_mode'] = 'constant'  # each device draws its own random numbers
     ws = network.mapping(torch.randn(1, 16).to(next(network.parameters()).device))  # pyright: ignore[reportCallIssue]
     return network.synthesis(ws, **options)  # pyright: ignore[reportCallIssue]
 

@@ -351,9 +351,9 @@ def test_a_renderer_that_waits_is_never_provisional(generators, monkeypatch):
 def test_a_renderer_that_waits_leaves_kernels_off_where_they_are_switched_off(generators, monkeypatch):
     rules = []
     monkeypatch.setattr(FakeGenerator, 'synthesize', _noting(FakeGenerator.synthesize, rules))
-    with library.use_policy('off'):
-        Renderer(fake_store(*generators)).render(BASE)
-    Renderer(fake_store(*generators)).render(BASE)
+    for rule in ('off', 'background'):
+        with library.use_policy(rule):
+            Renderer(fake_store(*generators)).render(BASE)
     assert rules == ['off', 'wait']
 
 

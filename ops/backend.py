@@ -158,6 +158,19 @@ def stands_in(backend: BackendName, device: str, calls: Mapping[str, int]) -> bo
     return True
 
 
+def handed_on(op: str, by: BackendName, to: BackendName, reason: str) -> None:
+    """The implementation of `by`, which was picked last, leaves this one call to that of `to`: `reason` holds for no others."""
+    declined = _remember(op, by, reason)
+    device = _registry.last[op][1] if op in _registry.last else 'cpu'
+    _registry.last[op] = (to, device, declined)
+    if (usage := _usage.get()) is not None:
+        usage.calls[op, by] = usage.calls.get((op, by), 1) - 1
+        if not usage.calls[op, by]:
+            del usage.calls[op, by]
+        usage.calls[op, to] = usage.calls.get((op, to), 0) + 1
+        usage.reasons[op, to] = declined
+
+
 @contextmanager
 def use_backend(name: BackendName, *, strict: bool = False) -> Iterator[None]:
     """Within the block and this thread, ask only backend `name`, then the reference.

@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn import functional as F
 
+from ops.backend import BackendName, handed_on
 from ops.fast_cpu import differentiable, library, recorded
 from ops.fast_cpu.convolution import (
     FEWEST_PIXELS,
@@ -34,6 +35,12 @@ from ops.upfirdn2d import FirSpec
 
 _MAX_REMEMBERED = 1024
 
+_HANDED_ON: dict[type, tuple[str, BackendName, BackendName]] = {
+    LayerSpec: ('synthesis_layer', 'cpu', 'reference'),
+    LreluSpec: ('filtered_lrelu', 'cpu', 'cpu'),
+    FirSpec: ('upfirdn2d', 'cpu', 'cpu'),
+}
+"""The operator of a spec, and who runs it when its kernel does not fit the values of a filter."""
 _Call = tuple[Tensor, Tensor, Tensor | LatentStyles, Tensor | None, Tensor | None, Tensor | None, Tensor, LayerSpec]
 
 
@@ -137,7 +144,7 @@ def _first_run(call: _Call, key: recorded.Key | None, asked: int) -> Tensor | No
         return _bare_run(call, key, asked, prepared, convolution)
     window = None if unfiltered else _window(call, whole_rows=isinstance(prepared.shape, ProductShape))
     plan = None if window is None else _layer_plan(call, window)
-    kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]))
+    kernel = None if plan is None else _kernel(plan, (spec, x.shape[1:2]), (up_filter, down_filter))
     if kernel is None and not unfiltered:
         return None
     with recording() as steps:
@@ -260,12 +267,12 @@ def _filtered(
     bias: Tensor | None,
     spec: LreluSpec,
     *,
-    remembered: object,
+    remembered: tuple[Any, object],
 ) -> Tensor | None:
     """The kernel's result; None where it cannot be used, which is remembered for calls with the key `remembered`."""
     planar = is_planar(x)
     plan = plan_filter(x.shape, up_filter, down_filter, spec, planar=planar, threads=torch.get_num_threads())
-    kernel = _kernel(plan, remembered)
+    kernel = _kernel(plan, remembered, (up_filter, down_filter))
     if kernel is None or not isinstance(plan, FilterPlan):
         return None
     if bias is not None and (bias.dtype != torch.float32 or not bias.is_contiguous()):
@@ -273,10 +280,18 @@ def _filtered(
     return call_filter(plan, kernel, x.contiguous() if planar else x, bias, None)
 
 
-def _kernel(plan: FilterPlan | str, key: object) -> int | None:
-    """Address of the kernel of a plan; None where it is not there, which is remembered."""
+def _kernel(
+    plan: FilterPlan | str, key: tuple[Any, object], filters: tuple[Tensor | None, Tensor | None]
+) -> int | None:
+    """Address of the kernel of a plan; None where it is not there, which is remembered.
+
+    Not so why full filters cannot: that hangs on their values, which another call with the same spec need not share.
+    """
     if isinstance(plan, str):
-        _remember(key, plan)
+        if all(f is None or f.ndim == 1 for f in filters):
+            _remember(key, plan)
+        else:
+            handed_on(*_HANDED_ON[type(key[0])], plan)
         return None
     kernel = library.get(plan.shape)
     if kernel is None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.backend import report, use_backend
+from ops.backend import note_usage, report, use_backend
 from ops.fast_cpu import compiled, convolution, library, polyphase, threads
 from ops.fast_cpu.geometry import nest, segment_rows
 from ops.fast_cpu.terms import separable_terms
@@ -461,3 +461,15 @@ def test_too_few_channels_once_do_not_keep_the_kernel_from_more():
         actual = call(rand(1, 9, 33, 20))
         assert 'declined' not in report()['upfirdn2d']
     assert_close(actual, exact(call, rand(1, 9, 33, 20)), 2e-6)
+
+
+def test_a_filter_that_a_kernel_cannot_do_keeps_no_other_of_its_size_from_it():
+    x, long, round_ = rand(1, 8, 20, 20), rand(9, 40).T @ rand(9, 40, seed=1), torch.ones(40, 40) / 1600
+    with use_backend('cpu', strict=True), note_usage() as usage:
+        first = [filtered_lrelu(x, ASYMMETRIC, f, padding=40) for f in (round_, long)]
+        second = [filtered_lrelu(x, ASYMMETRIC, f, padding=40) for f in (round_, long)]
+        assert 'too long' in report()['filtered_lrelu']
+        filtered_lrelu(x, ASYMMETRIC, round_, padding=40)
+        assert 'too long' not in report()['filtered_lrelu']
+    assert usage.calls['filtered_lrelu', 'cpu'] == 5
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))

@@ -55,6 +55,8 @@ class _Library:
     driver: int = 0
     """Address of the function by which threads run kernels."""
     policy: Policy | None = None
+    policy_problem: str | None = None
+    """What is wrong with what the environment says about it."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
 
@@ -126,7 +128,10 @@ def policy() -> Policy:
     if _library.policy is None:
         named = os.environ.get(POLICY_VARIABLE, 'wait')
         if named not in ('background', 'wait', 'off'):
-            _log.warning('%s is %r; use wait, background or off. Going on with wait.', POLICY_VARIABLE, named)
+            _library.policy_problem = (
+                f"{POLICY_VARIABLE} is {named!r}, which counts as 'wait'; use wait, background or off"
+            )
+            _log.warning('%s.', _library.policy_problem)
             named = 'wait'
         _library.policy = named
     return _library.policy
@@ -163,16 +168,17 @@ def _wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 def status() -> str:
     """One sentence: what is compiled, and what is wrong if something is."""
     with _library.changed:
-        if policy() == 'off':
-            return _OFF
-        if _library.unavailable is not None:
-            return _library.unavailable
+        off = _OFF if policy() == 'off' else _library.unavailable
+        if off is not None:
+            return off if _library.policy_problem is None else f'{off}; {_library.policy_problem}'
         parts = [f'{_library.compiled} kernels compiled, {_library.loaded} read from the disk']
         if _library.pending:
             parts.append(f'{len(_library.pending)} being compiled')
         parts += [f'{shape.name}: {reason}' for shape, reason in _library.failed.items()]
         if _library.cache_problem is not None:
             parts.append(_library.cache_problem)
+        if _library.policy_problem is not None:
+            parts.append(_library.policy_problem)
         return '; '.join(parts)
 
 

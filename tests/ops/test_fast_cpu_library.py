@@ -296,6 +296,7 @@ def test_the_environment_decides_what_to_do_about_missing_kernels(monkeypatch, n
     else:
         monkeypatch.setenv(library.POLICY_VARIABLE, named)
     assert library.policy() == rule
+    assert ('use wait, background or off' in library.status()) == (named == 'nonsense')
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ _STATUS: tuple[tuple[BackendName, str], ...] = (('cpu', 'ops.fast_cpu.library'),
 _ANY_DEVICE = ('torch', 'reference')
 """Backends for every device, the better one first; asked last."""
 _OPERATORS = ('ops.bias_act', 'ops.filtered_lrelu', 'ops.modulated_conv2d', 'ops.upfirdn2d')
+_IN_PLAIN_TORCH = ' in plain torch'
 _MAX_REASONS = 256
 """Bound of the memory of reasons, should a backend invent new ones for ever."""
 
@@ -45,6 +46,8 @@ class _Implementation:
     call: Callable[..., Tensor]
     supports: Supports
     priority: int
+    is_plain: Callable[[Any], bool] | None = None
+    """Whether it runs a call with this spec in plain torch; None = never."""
 
 
 @dataclass(slots=True)
@@ -65,8 +68,9 @@ class _Registry:
 class Usage:
     """Who ran the operators within a block; see `note_usage`."""
 
-    calls: dict[tuple[str, BackendName], int] = field(default_factory=dict)
-    reasons: dict[tuple[str, BackendName], str] = field(default_factory=dict)
+    calls: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Operator and backend; a backend's version in plain torch is called 'cpu in plain torch'."""
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why nobody faster ran the last of those calls; '' = nobody was asked."""
 
     def notes(self) -> tuple[str, ...]:
@@ -76,10 +80,11 @@ class Usage:
             totals[op] = totals.get(op, 0) + count
         return tuple(self._note(op, backend, totals[op]) for op, backend in sorted(self.calls))
 
-    def _note(self, op: str, backend: BackendName, total: int) -> str:
+    def _note(self, op: str, backend: str, total: int) -> str:
         count = self.calls[op, backend]
         share = '' if count == total else f' ({count} of {total} calls)'
-        why = f': {self.reasons[op, backend]}' if backend in _ANY_DEVICE and self.reasons[op, backend] else ''
+        is_plain = backend in _ANY_DEVICE or backend.endswith(_IN_PLAIN_TORCH)
+        why = f': {self.reasons[op, backend]}' if is_plain and self.reasons[op, backend] else ''
         return f'{op}: {backend}{share}{why}'
 
 
@@ -94,17 +99,22 @@ def always(x: Tensor, spec: Any) -> str | None:
 
 
 def implements(
-    op: str, backend: BackendName, supports: Supports = always, priority: int = 0
+    op: str,
+    backend: BackendName,
+    supports: Supports = always,
+    priority: int = 0,
+    *,
+    is_plain: Callable[[Any], bool] | None = None,
 ) -> Callable[[_Call], _Call]:
     """Decorator that registers an implementation of `op`; highest priority is asked first.
 
     The function receives what the operator's reference receives: its tensors, then its frozen spec. A backend may
-    register several for one operator.
+    register several for one operator. `is_plain` says of a spec whether the call runs in plain torch all the same.
     """
 
     def register(call: _Call) -> _Call:
         with _registry.lock:
-            new = _Implementation(backend, call, supports, priority)
+            new = _Implementation(backend, call, supports, priority, is_plain)
             ranked = [*(one for one in _registry.implementations.get(op, ()) if not _replaces(new, one)), new]
             _registry.implementations[op] = sorted(ranked, key=_order)
         return call
@@ -138,8 +148,9 @@ def pick(op: str, x: Tensor, spec: Any) -> Callable[..., Tensor]:
             declined if forced is None else declined or f'use_backend({forced[0]!r})',
         )
         if (usage := _usage.get()) is not None:
-            usage.calls[op, one.backend] = usage.calls.get((op, one.backend), 0) + 1
-            usage.reasons[op, one.backend] = declined
+            by = one.backend if one.is_plain is None or not one.is_plain(spec) else one.backend + _IN_PLAIN_TORCH
+            usage.calls[op, by] = usage.calls.get((op, by), 0) + 1
+            usage.reasons[op, by] = declined
         return one.call
     raise LookupError(f'operator {op!r} has no reference implementation; import its module first')
 
@@ -159,7 +170,10 @@ def stands_in(backend: BackendName, device: str, calls: Mapping[str, int]) -> bo
 
 
 def handed_on(op: str, by: BackendName, to: BackendName, reason: str) -> None:
-    """The implementation of `by`, which was picked last, leaves this one call to that of `to`: `reason` holds for no others."""
+    """The implementation of `by`, which was picked last, leaves this one call to that of `to`: `reason` holds for no others.
+
+    `to` equal to `by` is the backend's version in plain torch.
+    """
     declined = _remember(op, by, reason)
     device = _registry.last[op][1] if op in _registry.last else 'cpu'
     _registry.last[op] = (to, device, declined)
@@ -167,8 +181,9 @@ def handed_on(op: str, by: BackendName, to: BackendName, reason: str) -> None:
         usage.calls[op, by] = usage.calls.get((op, by), 1) - 1
         if not usage.calls[op, by]:
             del usage.calls[op, by]
-        usage.calls[op, to] = usage.calls.get((op, to), 0) + 1
-        usage.reasons[op, to] = declined
+        runner = to + _IN_PLAIN_TORCH if to == by else to
+        usage.calls[op, runner] = usage.calls.get((op, runner), 0) + 1
+        usage.reasons[op, runner] = declined
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from render.session import LATTICE_ROW, SEED_LIMIT, LatentState, Side
 from viz.filter_edits import filter_label
 from viz.measure import Speed
 
+PLAIN = 'torch', 'reference', 'cpu in plain torch'
+"""How notes on operators begin, after the name, that name no kernels."""
 NO_KERNELS = 'cpu: compiled kernels are switched off', 'cpu: no kernels can be compiled'
 """How the note on kernels begins where none is used."""
 
@@ -129,13 +131,13 @@ def backend_label(notes: tuple[str, ...]) -> str:
     """What runs the operators, in a few words, as the notes of a picture name it; empty if they name nothing.
 
     Bias and activation of a few numbers, in mapping networks, are best left to plain torch and do not count. Some operators for
-    the CPU need no kernels: where those are switched off, or there is no compiler, everything is plain torch.
+    the CPU have a version in plain torch of their own ('cpu in plain torch'). Without a compiler, calls before that was known still
+    name the CPU's kernels.
     """
-    without = any(note.startswith(NO_KERNELS) for note in notes)
+    plain = (*PLAIN, 'cpu') if any(note.startswith(NO_KERNELS) for note in notes) else PLAIN
     named = (note.partition(': ') for note in notes if not note.startswith(('bias_act:', 'cpu:', 'cuda:')))
-    names = {text.split()[0].strip(':;,(') for _, colon, text in named if colon and text}
-    fast, plain = ({'cuda'}, {'cpu', 'torch', 'reference'}) if without else ({'cpu', 'cuda'}, {'torch', 'reference'})
-    is_fast, is_plain = bool(names & fast), bool(names & plain)
-    if is_fast:
-        return 'partly plain torch' if is_plain else 'fast kernels'
-    return 'plain torch' if is_plain else ''
+    texts = {text for _, colon, text in named if colon and text}
+    is_plain = {text.startswith(plain) for text in texts if text.startswith((*PLAIN, 'cpu', 'cuda'))}
+    if is_plain == {True, False}:
+        return 'partly plain torch'
+    return 'plain torch' if True in is_plain else 'fast kernels' if is_plain else ''

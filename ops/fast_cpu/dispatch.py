@@ -36,8 +36,8 @@ def register() -> None:
     implements('modulated_conv2d', 'cpu', shared_weights.supports, _PLAIN)(shared_weights.modulated_conv2d)
     implements('classic_layer', 'cpu', learned_layer.supports, _PLAIN)(learned_layer.classic_layer)
     implements('conv2d', 'cpu', learned_convolution.supports, _PLAIN)(learned_convolution.conv2d)
-    implements('filtered_lrelu', 'cpu', supports, _PLAIN)(differentiable.filtered_lrelu)
-    implements('upfirdn2d', 'cpu', supports, _PLAIN)(differentiable.upfirdn2d)
+    implements('filtered_lrelu', 'cpu', supports, _PLAIN, is_plain=is_plain)(differentiable.filtered_lrelu)
+    implements('upfirdn2d', 'cpu', supports, _PLAIN, is_plain=is_plain)(differentiable.upfirdn2d)
 
 
 def with_kernels(supports: Supports) -> Supports:
@@ -52,3 +52,8 @@ def supports(x: Tensor, spec: Any) -> str | None:
     if x.dtype not in (torch.float32, torch.float64):
         return f'it computes in float32 and float64, not {str(x.dtype).removeprefix("torch.")}'
     return None
+
+
+def is_plain(spec: Any) -> bool:
+    """Whether those versions run a call with this spec in plain torch; with gradients, kernels do what they can."""
+    return not spec.needs_gradient or library.unusable() is not None

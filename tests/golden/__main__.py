@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _share(usage: Usage, backend: str) -> str:
     """How much of the operators' work the backend that was asked for did; why it did none."""
-    own = sum(count for (_, ran), count in usage.calls.items() if ran == backend)
+    own = sum(count for (_, ran), count in usage.calls.items() if ran.split()[0] == backend)
     share = f'{own} of {sum(usage.calls.values())} calls of operators ran on {backend}'
     state = backends()[backend]
     return share if state == 'ready' else f'{share}, which cannot be used: {state}'

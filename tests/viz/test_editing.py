@@ -102,6 +102,10 @@ def test_the_status_line_says_whether_all_operators_are_fast() -> None:
     assert hints.backend_label((fast, plain, *others)) == 'partly plain torch'
     assert hints.backend_label((plain, *others)) == 'plain torch'
     assert hints.backend_label(others) == ''
+    alone = 'filtered_lrelu: cpu in plain torch: cpu declined (its kernel has at most 6 terms)'
+    assert hints.backend_label((alone, plain, *others)) == 'plain torch'
+    assert hints.backend_label((fast, alone, *others)) == 'partly plain torch'
+    assert hints.backend_label((fast, 'cpu: no kernels can be compiled here (no llvmlite)')) == 'plain torch'
 
 
 def test_without_kernels_everything_is_plain_torch() -> None:
@@ -109,7 +113,7 @@ def test_without_kernels_everything_is_plain_torch() -> None:
     store.put(KEY, wrap(small_ladder('T', resolution=16, num_layers=4)))
     with library.use_policy('off'):
         notes = Renderer(store).render(sample_request()).notes
-    assert any(note.startswith('filtered_lrelu: cpu') for note in notes), 'the one in plain torch'
+    assert any(note.startswith('filtered_lrelu: cpu in plain torch: cpu declined') for note in notes), notes
     assert hints.backend_label(notes) == 'plain torch'
 
 

@@ -141,3 +141,24 @@ def backend_label(notes: tuple[str, ...]) -> str:
     if is_plain == {True, False}:
         return 'partly plain torch'
     return 'plain torch' if True in is_plain else 'fast kernels' if is_plain else ''
+
+
+def kernel_complaint(notes: tuple[str, ...]) -> str:
+    """Why the operators are not as fast as they could be, or what is wrong with the compiler; empty if all is well."""
+    status = next((note.removeprefix('cpu: ') for note in notes if note.startswith('cpu: ')), '')
+    label = backend_label(notes)
+    if any(note.startswith(NO_KERNELS) for note in notes) and label == 'plain torch':
+        return f'{label.capitalize()}: {status}.'
+    problems = [part for part in status.split('; ') if part and not part.partition(' ')[0].isdigit()]
+    if label in ('plain torch', 'partly plain torch'):
+        named = (note.partition(': ') for note in notes if not note.startswith(('bias_act:', 'cpu:', 'cuda:')))
+        reasons = [f'{name}: {_reason(text)}' for name, _, text in named if text.startswith(PLAIN)]
+        more = (f'{len(reasons) - 2} more under Operators',) if len(reasons) > 2 else ()
+        problems = [f'{label.capitalize()}: {"; ".join((*reasons[:2], *more))}', *problems]
+    return f'{"; ".join(problems)}.' if problems else ''
+
+
+def _reason(text: str) -> str:
+    """What a note on an operator gives as its reason: 'reference: cpu declined (too long)' -> 'too long'."""
+    _, declined, reason = text.partition(' declined (')
+    return reason.removesuffix(')') if declined else text

@@ -18,6 +18,9 @@ FRAMES = np.arange(FRAME_TIMES, dtype=np.float32)
 
 def performance_panel(state: PerformanceState, desk: Desk) -> PerformanceState:
     """Times, backends and memory; returns the state with the chosen precision."""
+    notes = desk.side.result.notes if desk.side.result else ()
+    if complaint := hints.kernel_complaint(notes):
+        widgets.notice('warning', complaint, can_dismiss=False)
     precision = widgets.segmented(
         'Precision',
         state.precision,
@@ -35,7 +38,6 @@ def performance_panel(state: PerformanceState, desk: Desk) -> PerformanceState:
     )
     widgets.property_table(summary_rows(desk))
     _frame_plot(desk)
-    notes = desk.side.result.notes if desk.side.result else ()
     with widgets.section('Operators', tooltip='Which implementation runs, and why.') as is_open:
         if is_open:
             widgets.property_table([split_note(note) for note in notes], name='operators')

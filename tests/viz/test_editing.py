@@ -120,3 +120,29 @@ def test_without_kernels_everything_is_plain_torch() -> None:
 def test_a_bias_left_to_plain_torch_does_not_count() -> None:
     notes = ('bias_act: reference: there is no faster version for cpu tensors', 'synthesis_layer: cpu')
     assert hints.backend_label(notes) == 'fast kernels'
+
+
+@pytest.mark.parametrize(
+    'notes, complaint',
+    [
+        (('synthesis_layer: cpu', 'cpu: 3 kernels compiled, 1 read from the disk; 2 being compiled'), ''),
+        (
+            ('synthesis_layer: cpu', "cpu: 3 kernels compiled, 1 read from the disk; ALIASSCOPE_KERNELS is 'x'"),
+            "ALIASSCOPE_KERNELS is 'x'.",
+        ),
+        (
+            ('synthesis_layer: reference: cpu declined (switched off)', 'cpu: compiled kernels are switched off by X'),
+            'Plain torch: compiled kernels are switched off by X.',
+        ),
+        (
+            (
+                'synthesis_layer: cpu',
+                'filtered_lrelu: cpu in plain torch: cpu declined (too long)',
+                'cpu: 3 kernels compiled',
+            ),
+            'Partly plain torch: filtered_lrelu: too long.',
+        ),
+    ],
+)
+def test_what_keeps_operators_from_being_fast_is_one_sentence(notes: tuple[str, ...], complaint: str) -> None:
+    assert hints.kernel_complaint(notes) == complaint

@@ -17,6 +17,8 @@ from ops.fast_cpu.threads import NO_LIMIT, float_bits, run
 
 _STRIP = 96
 """Columns of the input that a job makes at most; measured."""
+_MOST_TAPS = 256
+"""Of all phases and terms of a kernel together: the filters of networks in training are not longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,8 @@ def adjoint_by_kernel(x: Tensor, gradient: Tensor, steps: FilteredLrelu) -> Tens
 def _plan(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, threads: int) -> AdjointPlan | None:
     channels, height, width = size
     lanes = lanes_for(channels)
-    if why_not(steps, lanes) is not None:
+    taps = len(steps.up.taps_y) * steps.up.x.taps + len(steps.down.taps_y) * steps.down.x.taps
+    if why_not(steps, lanes) is not None or len(steps.up.taps_y) > 1 or 2 * taps > _MOST_TAPS:
         return None
     up, back, out = steps.up, transposed(steps.down), transposed(steps.up)
     reach, gradient_reach = (-(-step.x.taps // step.x.up) for step in (up, back))

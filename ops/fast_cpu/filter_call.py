@@ -32,8 +32,8 @@ _STRIP = 140
 _TOGETHER = 3
 _NARROW = 64
 """Batches of rows of the result that wait for each other, and up to how many columns: then the second cache holds their part of the grid."""
-_MOST_TAPS = 256
-"""Of all phases and terms of a kernel together: its code has an instruction for each."""
+_MOST_TAPS = 2048
+"""Of all phases and terms of a kernel together: its code has an instruction for each, and this many take a second or two to compile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,11 +107,11 @@ def plan_steps(size: tuple[int, int, int], steps: FilteredLrelu, planar: bool, t
         return reason
     up, down = steps.up, steps.down
     reach, taps = -(-up.x.taps // up.x.up), _taps(steps)
-    rank = len(down.taps_x)
+    rank, up_rank = len(down.taps_x), len(up.taps_x)
     first_x, shift_x = align(up.x)
     skipped = shift_x % up.x.up
     marks = taps.mirrored, taps.up_mirrored, taps.nested
-    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, rank, *marks, skipped, planar)
+    shape = FilterShape(lanes, up.x.up, reach, down.x.down, down.x.taps, rank, *marks, skipped, planar, up_rank)
     strips, strip = share(down.x.size_out, _STRIP, shape.outputs)
     blocks = -(-channels // lanes)
     segments, segment = segment_rows(down.y.size_out, blocks * strips, threads)
@@ -146,16 +146,20 @@ def _taps(steps: FilteredLrelu) -> _Taps:
     up, down = steps.up, steps.down
     taps_y, taps_x = (np.stack([np.frombuffer(term) for term in terms]) for terms in (down.taps_y, down.taps_x))
     reach = -(-up.x.taps // up.x.up)
-    up_x, up_y = phases(up.x, up.taps_x[0], reach), phases(up.y, up.taps_y[0], reach)
-    up_mirrored = is_mirrored_in_phases(up_x) and is_mirrored_in_phases(up_y)
-    largest = float(np.abs(up_x).sum(1).max() * np.abs(up_y).sum(1).max())
+    up_x, up_y = (
+        [phases(line, term, reach) for term in terms] for line, terms in ((up.x, up.taps_x), (up.y, up.taps_y))
+    )
+    up_mirrored = all(is_mirrored_in_phases(term) for term in (*up_x, *up_y))
+    largest = sum(float(np.abs(x).sum(1).max() * np.abs(y).sum(1).max()) for x, y in zip(up_x, up_y, strict=True))
     if up_mirrored:
-        up_x, up_y = fold(up_x), fold(up_y)
+        up_x, up_y = [fold(term) for term in up_x], [fold(term) for term in up_y]
     mirrored = taps_y.shape[1] > 1 and is_mirrored(taps_y) and is_mirrored(taps_x)
     terms = nest(taps_y, taps_x) if mirrored else None
     if terms is not None:
         taps_y, taps_x = terms
-    return _Taps(*tables([up_x, up_y, taps_x, taps_y]), mirrored, up_mirrored, terms is not None, largest)
+    return _Taps(
+        *tables([np.stack(up_x), np.stack(up_y), taps_x, taps_y]), mirrored, up_mirrored, terms is not None, largest
+    )
 
 
 def why_not(steps: FilteredLrelu, lanes: int) -> str | None:
@@ -164,11 +168,11 @@ def why_not(steps: FilteredLrelu, lanes: int) -> str | None:
         return 'its kernel needs a slope from 0 to 1'
     if lanes == 0:
         return f'its kernel needs {NARROWEST} channels or more'
-    if len(steps.up.taps_y) > 1 or steps.up.y.taps != steps.up.x.taps:
-        return 'its kernel needs a separable up filter'
+    if steps.up.y.taps != steps.up.x.taps:
+        return 'its kernel needs a square up filter'
     if steps.down.y.taps != steps.down.x.taps:
         return 'its kernel needs a square down filter'
-    if 2 * (steps.up.x.taps + len(steps.down.taps_y) * steps.down.x.taps) > _MOST_TAPS:
+    if 2 * (len(steps.up.taps_y) * steps.up.x.taps + len(steps.down.taps_y) * steps.down.x.taps) > _MOST_TAPS:
         return 'its kernel would be too long for these filters'
     return None
 

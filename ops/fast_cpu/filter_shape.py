@@ -28,6 +28,8 @@ class FilterShape:
     """Columns of the grid before the first that is needed."""
     planar: bool
     """Input and output have rows of one channel ([channels, height, width]); else all channels of a pixel lie together."""
+    up_rank: int = 1
+    """Terms of the up filter; each is separable."""
 
     writer: ClassVar[str] = 'filter'
     fields: ClassVar[tuple[str, ...]] = (
@@ -48,7 +50,8 @@ class FilterShape:
     def name(self) -> str:
         """Of the function."""
         marks = {'u': self.up_mirrored, 'm': self.mirrored, 'n': self.nested, 'p': self.planar}
-        steps = f'u{self.up}x{self.reach}_d{self.down}x{self.taps}_r{self.rank}s{self.skipped}'
+        terms = f'r{self.up_rank}' if self.up_rank > 1 else ''
+        steps = f'u{self.up}x{self.reach}{terms}_d{self.down}x{self.taps}_r{self.rank}s{self.skipped}'
         return f'filter_v{self.lanes}_{steps}{"".join(mark for mark, holds in marks.items() if holds)}'
 
     @property
@@ -158,4 +161,7 @@ class FilterShape:
         """Memory that one job needs, for so many columns of the result."""
         columns, ring_columns = self.columns(strip)
         rows = self.ring(together) * self.step + self.results
-        return self.lanes * ((self.input_ring + self.grid_rows) * columns + rows * ring_columns) + self.term_floats
+        return (
+            self.lanes * ((self.input_ring + self.up_rank * self.grid_rows) * columns + rows * ring_columns)
+            + self.term_floats
+        )

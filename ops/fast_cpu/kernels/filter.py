@@ -12,10 +12,13 @@ are the inputs g + 1 … g + reach. Then only the taps differ between calls, not
 """
 
 from collections.abc import Callable
+from itertools import chain
 
 from ops.fast_cpu.filter_shape import FilterShape
 from ops.fast_cpu.kernels.emit import Array, Int, Kernel, Vec
+from ops.fast_cpu.kernels.phases import upsampled, upsampled_groups
 from ops.fast_cpu.kernels.rows import add, dot, layout, read_row, table, write_row, zeros
+from ops.fast_cpu.kernels.turns import Blocks
 
 _COLUMNS = 12
 """Columns of the result of several batches of rows, so that what they have in common stays in the first cache; measured."""
@@ -26,29 +29,6 @@ _SOON = 2
 def write(shape: FilterShape) -> str:
     """The kernel's text."""
     return _Writer(shape).text()
-
-
-class _Blocks:
-    """Blocks of vectors that take turns: the oldest one becomes the newest."""
-
-    def __init__(self, start: Array, count: int, vectors: int):
-        self.start, self.vectors, self.kernel = start, vectors, start.kernel
-        self.slots = [self.kernel.slot(n * vectors * self.kernel.lanes) for n in range(count)]
-
-    def oldest(self) -> Array:
-        """The block that nobody needs any more once it has been read."""
-        return self.start.at(self.slots[0].get())
-
-    def load(self, vector: int) -> Vec:
-        """Vector number `vector` from the start of the oldest block."""
-        block, number = divmod(vector, self.vectors)
-        return self.start.at(self.slots[block].get()).load(number * self.kernel.lanes)
-
-    def rotate(self) -> None:
-        """What was the oldest block is now the newest."""
-        places = [slot.get() for slot in self.slots]
-        for slot, place in zip(self.slots, places[1:] + places[:1], strict=True):
-            slot.set(place)
 
 
 class _Writer:
@@ -68,7 +48,7 @@ class _Writer:
         columns, part = self.number['columns'], self.number['part']
         self.input_ring = kernel.scratch
         self.wide = self.input_ring.at(columns * shape.input_ring)
-        self.grid_ring = self.wide.at(columns * shape.grid_rows)
+        self.grid_ring = self.wide.at(columns * (shape.grid_rows * shape.up_rank))
         self.terms = self.grid_ring.at(self.number['ring'] * part)
         kept = self.terms.at(shape.term_floats)
         self.kept = [kept.at(part // shape.step * n) for n in range(shape.results)]
@@ -78,6 +58,12 @@ class _Writer:
     def _table(self, name: str, rows: int, columns: int) -> list[list[Vec]]:
         """Taps as vectors; each step of the work reads its own, so that none need a register for longer."""
         return table(self.kernel.array(name), rows, columns)
+
+    def _up_taps(self, axis: str) -> list[list[list[Vec]]]:
+        """Taps of the terms of the up filter, by phase."""
+        shape = self.shape
+        rows = self._table(f'taps_up_{axis}', shape.up_rank * shape.up, shape.reach)
+        return [rows[term * shape.up :][: shape.up] for term in range(shape.up_rank)]
 
     def _down_taps(self, axis: str) -> list[list[Vec]]:
         """Taps of the terms of the down filter."""
@@ -158,56 +144,80 @@ class _Writer:
                 )
 
     def _along_y(self, group: Int) -> None:
-        """The rows of the input upsampled along y, of `groups` groups."""
+        """The rows of the input upsampled along y, of `groups` groups; those of a term of the up filter after those of the one before."""
         kernel, shape, columns, lanes = self.kernel, self.shape, self.number['columns'], self.shape.lanes
         ring = shape.input_ring
         rows = [((group + (k + ring)) % ring) * columns for k in range(shape.reach + shape.groups - 1)]
         sources = [self.input_ring.at(row) for row in rows]
-        targets = [self.wide.at(columns * n) for n in range(shape.grid_rows)]
-        taps = self._table('taps_up_y', shape.up, shape.reach)
+        targets = [self.wide.at(columns * n) for n in range(shape.up_rank * shape.grid_rows)]
+        terms = self._up_taps('y')
         with kernel.loop(self.tiles * shape.wide_block + shape.lead) as column:
             samples = [source.load(column * lanes) for source in sources]
-            for target, value in zip(targets, self._upsampled_groups(samples, shape.groups, taps), strict=True):
+            values = [upsampled_groups([samples], shape.groups, [term], mirrored=shape.up_mirrored) for term in terms]
+            for target, value in zip(targets, chain.from_iterable(values), strict=True):
                 target.store(value, column * lanes)
 
     def _along_x(self, first: Int, start: Int, stop: Int) -> None:
         """Rows `start` … `stop` of those, the first of which is number `first`: upsampled along x, activated, filtered down along x."""
-        kernel, shape, number = self.kernel, self.shape, self.number
+        kernel = self.kernel
         small = kernel.all_below(self.peak.get(), self.harmless)
         with kernel.either(small) as (harmless, large):
             for branch, clamped in ((harmless, False), (large, True)):
                 with branch:
-                    self.up_x, self.down_x = self._table('taps_up_x', shape.up, shape.reach), self._down_taps('x')
+                    self.up_x, self.down_x = self._up_taps('x'), self._down_taps('x')
                     self.slope = kernel.number('slope')
                     with kernel.loop(stop, start=start) as row:
-                        source, target = self.wide.at(row * number['columns']), self._grid_row(first + row)
-                        self._row_along_x(row, source, target, clamped=clamped)
+                        sources = self._wide_row(row)
+                        self._row_along_x(row, sources, self._grid_row(first + row), clamped=clamped)
 
-    def _row_along_x(self, row: Int, source: Array, target: Array, *, clamped: bool) -> None:
+    def _wide_row(self, index: Int) -> list[Array]:
+        """Row `index` of those that are upsampled along y, of each term of the up filter."""
+        shape, columns = self.shape, self.number['columns']
+        first = self.wide.at(index * columns)
+        return [first, *(first.at(columns * (shape.grid_rows * term)) for term in range(1, shape.up_rank))]
+
+    def _row_along_x(self, row: Int, sources: list[Array], target: Array, *, clamped: bool) -> None:
         """Row number `row` of a round: tile by tile, whose last values of the grid stay in registers for the next one."""
         kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
-        samples = [source.load(k * lanes) for k in range(shape.lead)]
-        values = self._upsampled_groups(samples, shape.carried_groups, self.up_x)
-        carried = self._activated(values, clamped=clamped)
+        slots = [kernel.slot(value) for value in self._carried(sources, target, clamped=clamped)]
         if shape.along_y_first:
-            self._store(target, carried, apart=shape.spread)
-            carried, target = [], target.at(len(carried) * shape.spread)
-        slots = [kernel.slot(value) for value in carried]
+            target = target.at(shape.carried_groups * shape.up * shape.spread)
         fetch = self._fetch(row)
         with kernel.loop(self.tiles) as tile:
             fetch(tile)
-            here = source.at((tile * shape.wide_block + shape.carried_groups) * lanes)
-            samples = [here.load(k * lanes) for k in range(shape.wide_block + shape.reach - 1)]
+            here = [source.at((tile * shape.wide_block + shape.carried_groups) * lanes) for source in sources]
+            samples = [[place.load(k * lanes) for k in range(shape.wide_block + shape.reach - 1)] for place in here]
             place = target.at(tile * (shape.tile_results * shape.spread))
             window = self._tile_along_x([slot.get() for slot in slots], samples, place, clamped=clamped)
             for slot, value in zip(slots, window[shape.block :], strict=False):
                 slot.set(value)
 
-    def _tile_along_x(self, window: list[Vec], samples: list[Vec], place: Array, *, clamped: bool) -> list[Vec]:
-        """A tile of a row, whose results go to `place`; returns `window`, the values of the grid so far, and those of the tile."""
+    def _carried(self, sources: list[Array], target: Array, *, clamped: bool) -> list[Vec]:
+        """The values of the grid before the first tile; none where they go to memory."""
+        kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
+        if shape.along_y_first and shape.up_rank > 1:  # much code, were it not a loop
+            with kernel.loop(shape.carried_groups) as group:
+                samples = [[source.load((group + k) * lanes) for k in range(shape.reach)] for source in sources]
+                values = self._activated(upsampled(samples, self.up_x, mirrored=shape.up_mirrored), clamped=clamped)
+                self._store(target.at(group * (shape.up * shape.spread)), values, apart=shape.spread)
+            return []
+        samples = [[source.load(k * lanes) for k in range(shape.lead)] for source in sources]
+        values = upsampled_groups(samples, shape.carried_groups, self.up_x, mirrored=shape.up_mirrored)
+        values = self._activated(values, clamped=clamped)
+        if not shape.along_y_first:
+            return values
+        self._store(target, values, apart=shape.spread)
+        return []
+
+    def _tile_along_x(self, window: list[Vec], samples: list[list[Vec]], place: Array, *, clamped: bool) -> list[Vec]:
+        """A tile of a row, whose results go to `place`; returns `window`, the values of the grid so far, and those of the tile.
+
+        `samples`: of each term of the up filter.
+        """
         shape, done = self.shape, 0
         for n in range(shape.wide_block):
-            values = self._upsampled(samples[n : n + shape.reach], self.up_x)
+            near = [term[n : n + shape.reach] for term in samples]
+            values = upsampled(near, self.up_x, mirrored=shape.up_mirrored)
             values = self._activated(values, clamped=clamped)
             if shape.along_y_first:
                 self._store(place, values, n * shape.up, apart=shape.spread)
@@ -255,21 +265,6 @@ class _Writer:
         """Values of the grid after the activation."""
         values = [value.maximum(value * self.slope) for value in values]
         return [value.minimum(self.clamp).maximum(self.floor) for value in values] if clamped else values
-
-    def _upsampled_groups(self, samples: list[Vec], groups: int, taps: list[list[Vec]]) -> list[Vec]:
-        """The values of the grid of neighbouring groups."""
-        reach = self.shape.reach
-        return [value for n in range(groups) for value in self._upsampled(samples[n : n + reach], taps)]
-
-    def _upsampled(self, samples: list[Vec], taps: list[list[Vec]]) -> list[Vec]:
-        """One value of the grid per phase."""
-        if not self.shape.up_mirrored:
-            return [dot(samples, row) for row in taps]
-        half, phases = len(samples) // 2, len(taps)
-        sums = [samples[n] + samples[-1 - n] for n in range(half)]
-        differences = [samples[n] - samples[-1 - n] for n in range(half)]
-        pairs = [(dot(sums, row[:half]), dot(differences, row[half:])) for row in taps[: phases // 2]]
-        return [even + odd for even, odd in pairs] + [even - odd for even, odd in reversed(pairs)]
 
     def _grid_row(self, index: Int) -> Array:
         """Where row `index` of the grid is kept, filtered along x, until it is filtered along y: `spread` from one vector to the next."""
@@ -365,7 +360,7 @@ class _Writer:
         """Rows of the result, to memory that is kept: each term along y, then their sum along x."""
         kernel, shape, lanes = self.kernel, self.shape, self.shape.lanes
         each, delay = count * shape.rank, shape.term_blocks
-        terms = _Blocks(self.terms, delay, shape.block * each)
+        terms = Blocks(self.terms, delay, shape.block * each)
         with kernel.loop(self.tiles + delay) as block:
             with kernel.when(block >= delay):
                 for result, kept in enumerate(self.kept[:count]):

@@ -15,6 +15,7 @@ from functools import partial
 
 import tyro
 
+from benchmarks.inputs import run_checked
 from render.jobs import Opened, open_model
 from render.request import RenderRequest, SpectrumSpec, SynthesisSpec, ViewSpec
 from render.result import RenderResult
@@ -95,4 +96,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

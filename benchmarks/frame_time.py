@@ -22,6 +22,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.inputs import run_checked
 from benchmarks.steady import warm_up
 from networks.stylegan2 import Generator as StyleGAN2
 from networks.stylegan3 import Generator
@@ -48,7 +49,7 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Options:
-    family: tuple[str, ...] = ('T', 'R')
+    family: tuple[Literal['T', 'R', 'SG2'], ...] = ('T', 'R')
     """StyleGAN3-T, StyleGAN3-R; SG2: StyleGAN2, configuration F (skip), constant noise."""
     size: tuple[int, ...] = (64, 128, 256)
     """Pixels along a side."""
@@ -251,4 +252,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

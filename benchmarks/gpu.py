@@ -13,11 +13,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.inputs import run_checked
 from networks.config import ladder_keywords
 from networks.stylegan3 import Generator
 from ops.backend import backends, report, use_backend
@@ -37,7 +39,7 @@ _SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Options:
-    device: str = 'cuda'
+    device: Literal['cuda', 'cpu'] = 'cuda'
     """'cuda', or 'cpu' to try the program."""
     sizes: tuple[int, ...] = (256, 512, 1024)
     """Sides of the layers, in samples."""
@@ -244,4 +246,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

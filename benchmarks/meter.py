@@ -21,6 +21,7 @@ import tyro
 from analysis.picture_error import UP
 from analysis.turn_kernels import turn_lowpass
 from benchmarks.frame_time import make_generator
+from benchmarks.inputs import run_checked
 from networks.adapters.wrap import wrap
 from ops.fast_cpu import library
 from render.models import ModelStore, choose_device
@@ -42,7 +43,7 @@ VIEWS = (PLAIN, replace(PLAIN, meter=True), replace(PLAIN, meter=True, error_map
 class Options:
     path: tuple[str, ...] = ('demo:',)
     """Generators from files."""
-    family: tuple[str, ...] = ('T', 'R')
+    family: tuple[Literal['T', 'R'], ...] = ('T', 'R')
     """StyleGAN3-T, StyleGAN3-R with random weights."""
     size: tuple[int, ...] = (64, 256)
     """Pixels along a side, of these."""
@@ -50,7 +51,7 @@ class Options:
     frames: int = 6
     """Of one drag."""
     rounds: int = 5
-    device: str = 'auto'
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
     threads: int = 2
     json: bool = False
     """Print JSON instead of a table."""
@@ -158,4 +159,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

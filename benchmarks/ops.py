@@ -21,6 +21,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.inputs import run_checked
 from benchmarks.roofline import (
     Ceiling,
     Work,
@@ -50,7 +51,7 @@ HEADINGS = ('operator', 'case', 'backend', 'ms', '× reference', 'GFLOP/s', 'roo
 
 @dataclass(frozen=True)
 class Options:
-    family: tuple[str, ...] = ('T', 'R')
+    family: tuple[Literal['T', 'R'], ...] = ('T', 'R')
     """Whose layers."""
     side: int = 256
     """Of the pictures."""
@@ -60,7 +61,7 @@ class Options:
     """How often each backend is timed, in turn."""
     threads: int = 0
     """Threads of torch; 0 = its own choice."""
-    device: str = 'cpu'
+    device: Literal['cpu', 'cuda'] = 'cpu'
     """Where the tensors are: 'cpu' or 'cuda'."""
     gradients: bool = False
     """Also time the backward pass."""
@@ -341,4 +342,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from benchmarks.inputs import run_checked
 from gui_utils.dialogs import FileDialog
 from gui_utils.texture import TexturePool
 from gui_utils.window import Frame, Window, open_window
@@ -92,4 +93,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

@@ -16,6 +16,7 @@ import torch
 import tyro
 
 from benchmarks.frame_time import make_generator
+from benchmarks.inputs import run_checked
 from networks.adapters.base import Inspectable
 from networks.adapters.wrap import wrap
 from networks.sources import open_model
@@ -129,4 +130,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

@@ -24,6 +24,7 @@ from pathlib import Path
 import tyro
 from imgui_bundle import imgui
 
+from benchmarks.inputs import run_checked
 from gui_utils.dialogs import FileDialog
 from gui_utils.texture import TexturePool, count_textures
 from gui_utils.window import Window, open_window
@@ -216,4 +217,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main(tyro.cli(Options, description=__doc__)))
+    sys.exit(run_checked(main, tyro.cli(Options, description=__doc__)))

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.inputs import no_display, run_checked
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -51,9 +53,12 @@ def seconds_to_events(path: str, screen: bool = False, **variables: str) -> dict
     command += [] if screen else ['--headless']
     start = time.time()
     process = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment(**variables)
+        command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment(**variables)
     )
     output = process.stdout
+    if process.returncode:
+        said = (process.stderr.strip().splitlines() or [f'The window ended with status {process.returncode}.'])[-1]
+        raise SystemExit(no_display(said) if screen and said.startswith('No window') else said)
     events = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
     return {event['event']: event['time'] - start for event in events}
 
@@ -95,4 +100,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

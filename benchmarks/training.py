@@ -22,6 +22,7 @@ if __name__ == '__main__':
 import torch
 import tyro
 
+from benchmarks.inputs import refuse_nonsense
 from ops.backend import use_backend
 from ops.memory import keep_freed_memory
 from training.checks import device_of, group_of
@@ -137,6 +138,9 @@ def _speed(seconds: list[float], batch: int) -> Speed:
 def main(arguments: list[str] | None = None) -> int:
     """Prints the result."""
     options = tyro.cli(Options, args=arguments, description=__doc__)
+    refuse_nonsense(options)
+    if options.preset not in PRESETS:
+        raise SystemExit(f'--preset is {options.preset!r}; choose one of {", ".join(PRESETS)}.')
     if options.keep_freed:
         keep_freed_memory()
     result = measure(options)

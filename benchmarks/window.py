@@ -20,6 +20,7 @@ from typing import Literal
 import tyro
 
 from benchmarks.frame_time import make_generator
+from benchmarks.inputs import run_checked
 from gui_utils.dialogs import FileDialog
 from gui_utils.texture import TexturePool
 from gui_utils.window import Window, open_window
@@ -35,7 +36,7 @@ OPENING_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Options:
-    family: tuple[str, ...] = ('T',)
+    family: tuple[Literal['T', 'R'], ...] = ('T',)
     """StyleGAN3-T, StyleGAN3-R."""
     size: tuple[int, ...] = (128, 256)
     """Pixels along a side."""
@@ -157,6 +158,8 @@ def measure(options: Options) -> Iterator[Row]:
 
 
 def main(options: Options) -> None:
+    if len(options.size) != len(options.channel_base):
+        raise SystemExit('--size and --channel-base go in pairs; give as many of the one as of the other.')
     rows = list(measure(options))
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
@@ -170,4 +173,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == '__main__':
-    main(tyro.cli(Options, description=__doc__))
+    run_checked(main, tyro.cli(Options, description=__doc__))

@@ -42,7 +42,11 @@ def refuse_nonsense(options: Any) -> None:
 
 def no_display(reason: str) -> str:
     """The sentence for a window that was to be on a screen."""
-    return f"--screen needs a display ({reason}); try xvfb-run -s '-screen 0 1280x800x24' python -m …, or leave out --screen."
+    short = reason.partition(': add --headless')[0].replace('No window could be opened (', 'none could be opened: ')
+    return (
+        f'--screen needs a display ({short.removesuffix(")")}); '
+        "try xvfb-run -s '-screen 0 1280x800x24' python -m …, or leave out --screen."
+    )
 
 
 def _names_a_display() -> bool:

@@ -287,15 +287,14 @@ def _kernel(
 
     Not so why full filters cannot: that hangs on their values, which another call with the same spec need not share.
     """
-    if isinstance(plan, str):
-        if all(f is None or f.ndim == 1 for f in filters):
-            _remember(key, plan)
-        else:
-            handed_on(*_HANDED_ON[type(key[0])], plan)
-        return None
-    kernel = library.get(plan.shape)
+    kernel = None if isinstance(plan, str) else library.get(plan.shape)
     if kernel is None:
-        _remember(key, plan.shape)
+        if not isinstance(plan, str):
+            _remember(key, plan.shape)
+        elif all(f is None or f.ndim == 1 for f in filters):
+            _remember(key, plan)
+        reason = plan if isinstance(plan, str) else library.why_not(plan.shape)
+        handed_on(*_HANDED_ON[type(key[0])], reason or 'its kernel is not there')
     return kernel
 
 

@@ -16,6 +16,7 @@ from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
+from ops.backend import handed_on
 from ops.classic_layer import ClassicSpec, classic_layer_reference
 from ops.fast_cpu import library
 from ops.fast_cpu.convolution import FEWEST_PIXELS, convolve, convolve_and_activate, prepared_weight
@@ -178,6 +179,8 @@ def _doubled(call: Call) -> Tensor | None:
     kernel = library.get(shape)
     assert resample_filter is not None and isinstance(shape, UpsamplingShape)
     taps = taps_of_two_results(resample_filter)
+    if taps is None:  # its values decide, so it is remembered for no other
+        handed_on('classic_layer', 'cpu', 'reference', 'its kernel doubles the rate by a separable filter')
     if kernel is None or taps is None:
         return None
     x = x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)

@@ -148,13 +148,15 @@ def test_what_the_kernels_cannot_do_is_declined_with_a_reason_and_computed_all_t
     assert y.shape[2:] == (9 * change.get('up', 1),) * 2
 
 
-def test_a_filter_that_is_not_separable_is_computed_by_the_composed_operators():
+def test_a_filter_that_is_not_separable_is_computed_by_the_composed_operators_and_the_reason_told():
     f = rand(4, 4)
 
     def call(x, weight, styles, bias):
         return classic_layer(x, weight, styles, bias, resample_filter=f.to(x.dtype), up=2)
 
     assert_exact(call, *tensors_for(SIZES[0]), strict=False)
+    call(*tensors_for(SIZES[0]))
+    assert 'separable filter' in report()['classic_layer']
 
 
 def test_weights_are_laid_out_again_after_a_change_in_place_and_go_with_their_owner():
